@@ -17,7 +17,7 @@ def check_tokens(tokens, config: ModelConfig, positions=None) -> None:
     if 0 in tokens.shape:
         raise ValueError(f"tokens have shape {tuple(tokens.shape)}: give at least one token, such as the model's <bos>")
     last = tokens.shape[1] - 1
-    if not _is_traced(tokens):
+    if not is_traced(tokens):
         low, high = int(np.min(tokens)), int(np.max(tokens))
         if low < 0 or high >= config.vocab_size:
             wrong = low if low < 0 else high
@@ -25,7 +25,7 @@ def check_tokens(tokens, config: ModelConfig, positions=None) -> None:
                 f"token id {wrong} is outside {config.name}'s vocabulary of {config.vocab_size}: "
                 f"ids go from 0 to {config.vocab_size - 1}. Was the text encoded with another model's tokenizer?"
             )
-        last = last if positions is None or _is_traced(positions) else int(np.max(positions))
+        last = last if positions is None or is_traced(positions) else int(np.max(positions))
     if config.position is PositionKind.LEARNED and last >= config.context_length:
         raise ValueError(
             f"position {last} has no vector: {config.name} learned {config.context_length} positions; "
@@ -33,6 +33,6 @@ def check_tokens(tokens, config: ModelConfig, positions=None) -> None:
         )
 
 
-def _is_traced(array) -> bool:
+def is_traced(array) -> bool:
     """Whether the values are unknown because JAX is tracing; asked without importing JAX."""
     return type(array).__name__.endswith("Tracer")

@@ -1,0 +1,134 @@
+"""Keys and values kept while text grows: read the prompt in one call, then one token at a time.
+
+Layers that see the whole context keep `capacity` positions; sliding-window layers keep the last W in a ring, where
+token number i goes to place i mod W. Prompts of different lengths are padded on the *left*, so that all rows write
+to the same place at each step, which XLA does without copying when the cache is donated.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from gemma_edu.config import ModelConfig
+from gemma_edu.inputs import check_tokens, is_traced
+from gemma_edu.jax_model.attention import attend, combine, project
+from gemma_edu.jax_model.block import after, before
+from gemma_edu.jax_model.feedforward import feedforward
+from gemma_edu.jax_model.masks import attention_mask
+from gemma_edu.jax_model.transformer import embed_tokens, read_out
+from gemma_edu.params import Attention, Block, Params
+
+
+class LayerCache(NamedTuple):
+    """One layer's keys (already rotated) and values."""
+
+    k: Float[Array, "B S K H"]
+    v: Float[Array, "B S K H"]
+
+
+class Cache(NamedTuple):
+    """Every layer's cache, how many tokens (padding included) went in, and how many of a row's were padding."""
+
+    layers: tuple[LayerCache, ...]
+    length: Int[Array, ""]
+    padding: Int[Array, " B"]
+
+
+def layer_capacity(config: ModelConfig, layer: int, capacity: int) -> int:
+    """S of one layer: all of `capacity`, or the window where that is shorter."""
+    return min(capacity, config.window(layer) or capacity)
+
+
+def key_positions(length: Int[Array, ""], padding: Int[Array, " B"], places: int) -> Int[Array, "B S"]:
+    """The position whose key stands in each place of a ring after `length` tokens; negative: none, or padding."""
+    newest = length - 1
+    token_S = newest - (newest - jnp.arange(places)) % places
+    return jnp.where(token_S[None] < 0, -1, token_S[None] - padding[:, None])
+
+
+def prefill(
+    params: Params, tokens: Int[Array, "B T"], padding: Int[Array, " B"], config: ModelConfig, capacity: int
+) -> tuple[Float[Array, "B V"], Cache]:
+    """Read whole prompts: logits for the token after each, and the filled cache.
+
+    `padding` counts the tokens at the *start* of each row that are no part of its prompt.
+
+    Raises:
+        ValueError: more tokens than `capacity`, ids outside the vocabulary, no tokens at all.
+    """
+    check_tokens(tokens, config)
+    B, T = tokens.shape
+    if T > capacity:
+        raise ValueError(
+            f"a prompt of {T} tokens does not fit a cache of {capacity}: raise the capacity or shorten it"
+        )
+    positions_BT = jnp.maximum(jnp.arange(T) - padding[:, None], -1)
+    x_BTD = embed_tokens(params.embedding, tokens, positions_BT, config)
+    layers = []
+    for layer, block in enumerate(params.blocks):
+        places = layer_capacity(config, layer, capacity)
+        mask_BTT = attention_mask(positions_BT, positions_BT, config.window(layer))
+
+        def remember(attention: Attention, y_BTD, mask=mask_BTT, places=places, theta=config.theta(layer)):
+            q, k, v = project(attention, y_BTD, positions_BT, theta, config)
+            cache = LayerCache(_into_ring(k, places), _into_ring(v, places))
+            return combine(attention, attend(q, k, v, mask), config), cache
+
+        x_BTD, cache = _block(block, x_BTD, remember, config)
+        layers.append(cache)
+    logits_B1V = read_out(params, x_BTD[:, -1:], config)  # the table is the widest product: once, not T times
+    return logits_B1V[:, 0], Cache(tuple(layers), jnp.asarray(T, jnp.int32), padding)
+
+
+def decode(
+    params: Params, tokens: Int[Array, " B"], cache: Cache, config: ModelConfig
+) -> tuple[Float[Array, "B V"], Cache]:
+    """Read one more token per row: logits for the token after it, and the cache with it.
+
+    Raises:
+        ValueError: the cache is full (checked outside `jax.jit`, where its length is known).
+    """
+    capacity = max(layer.k.shape[1] for layer in cache.layers)
+    if not is_traced(cache.length) and any(not config.is_local(i) for i in range(config.num_layers)):
+        if int(cache.length) >= capacity:
+            raise ValueError(f"the cache is full: it holds {capacity} tokens; prefill with a larger capacity")
+    positions_B1 = (cache.length - cache.padding)[:, None]
+    x_B1D = embed_tokens(params.embedding, tokens[:, None], positions_B1, config)
+    layers = []
+    for layer, block in enumerate(params.blocks):
+
+        def look_back(attention: Attention, y_B1D, old=cache.layers[layer], layer=layer):
+            q, k, v = project(attention, y_B1D, positions_B1, config.theta(layer), config)
+            places = old.k.shape[1]
+            new = LayerCache(_put(old.k, k, cache.length % places), _put(old.v, v, cache.length % places))
+            positions_BS = key_positions(cache.length + 1, cache.padding, places)
+            mask_B1S = attention_mask(positions_B1, positions_BS, config.window(layer))
+            return combine(attention, attend(q, new.k, new.v, mask_B1S), config), new
+
+        x_B1D, new = _block(block, x_B1D, look_back, config)
+        layers.append(new)
+    logits_B1V = read_out(params, x_B1D, config)
+    return logits_B1V[:, 0], Cache(tuple(layers), cache.length + 1, cache.padding)
+
+
+def _block(params: Block, x: Float[Array, "B T D"], attention, config: ModelConfig):
+    """`block.block` with an attention that returns its cache as well."""
+    y_BTD, cache = attention(params.attention, before(params.attention_norm, x, config))
+    x_BTD = after(params.post_attention_norm, x, y_BTD, config)
+    y_BTD = feedforward(params.feedforward, before(params.feedforward_norm, x_BTD, config), config)
+    return after(params.post_feedforward_norm, x_BTD, y_BTD, config), cache
+
+
+def _into_ring(k: Float[Array, "B T K H"], places: int) -> Float[Array, "B S K H"]:
+    """The last `places` of T tokens, token i in place i mod `places`; places not reached are zero."""
+    T = k.shape[1]
+    if T <= places:
+        return jnp.pad(k, ((0, 0), (0, places - T), (0, 0), (0, 0)))
+    return jnp.roll(k[:, T - places :], T % places, axis=1)
+
+
+def _put(old: Float[Array, "B S K H"], new: Float[Array, "B 1 K H"], place: Int[Array, ""]) -> Float[Array, "B S K H"]:
+    """`old` with `new` written at `place`; in place where the buffer was donated."""
+    return jax.lax.dynamic_update_slice_in_dim(old, new, place, axis=1)
