@@ -7,6 +7,7 @@ Gemma 1, Gemma 3, Llama 2, OLMo, GPT-2 and the 2017 decoder differ in these fiel
 import dataclasses
 from dataclasses import dataclass
 from enum import Enum
+from typing import get_args
 
 
 class NormKind(Enum):
@@ -123,11 +124,15 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type is int and (type(value) is not int or value < 1):
+            kind, *optional = get_args(field.type) or (field.type,)
+            if optional and value is None:
+                continue
+            if kind is int and (type(value) is not int or value < 1):
                 raise ValueError(f"{field.name} = {value!r}: it must be a whole number of at least 1")
-            elif isinstance(field.type, type) and not isinstance(value, field.type):
-                if field.type is not float or type(value) is not int:
-                    raise ValueError(f"{field.name} = {value!r}: it must be a {field.type.__name__}")
+            if not isinstance(value, kind) and not (kind is float and type(value) is int):
+                raise ValueError(f"{field.name} = {value!r}: it must be a {kind.__name__}")
+            if kind is float and not 0 < value < float("inf"):
+                raise ValueError(f"{field.name} = {value!r}: it must be positive and finite")
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"num_heads = {self.num_heads} cannot be shared out among num_kv_heads = "
@@ -136,20 +141,18 @@ class ModelConfig:
         if self.position is PositionKind.ROPE and self.head_dim % 2:
             raise ValueError(f"head_dim = {self.head_dim}: RoPE rotates pairs, so take an even head_dim")
         if self.position is PositionKind.SINUSOIDAL and self.embed_dim % 2:
-            raise ValueError(f"embed_dim = {self.embed_dim}: sines and cosines come in pairs, so take an even one")
+            raise ValueError(
+                f"embed_dim = {self.embed_dim}: sines and cosines come in pairs, so take an even one"
+            )
         if self.window_size is None and (self.global_every > 1 or self.rope_theta_local is not None):
             raise ValueError(
                 f"global_every = {self.global_every} and rope_theta_local = {self.rope_theta_local} describe "
                 "sliding-window layers: give window_size as well"
             )
-        if self.window_size is not None and (self.window_size < 1 or self.global_every < 2):
+        if self.window_size is not None and self.global_every < 2:
             raise ValueError(
-                f"window_size = {self.window_size} with global_every = {self.global_every}: a window holds at "
-                "least the token itself, and layers that use it need global_every of 2 or more"
-            )
-        if self.norm_epsilon <= 0 or self.rope_theta <= 0:
-            raise ValueError(
-                f"norm_epsilon = {self.norm_epsilon} and rope_theta = {self.rope_theta} must be positive"
+                f"window_size = {self.window_size} with global_every = {self.global_every}: no layer would use "
+                "the window; give global_every of 2 or more"
             )
 
     @property

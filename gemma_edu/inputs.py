@@ -15,7 +15,9 @@ def check_tokens(tokens, config: ModelConfig, positions=None) -> None:
         ValueError: no tokens, an id outside 0 … V − 1, or a position past the table of learned positions.
     """
     if 0 in tokens.shape:
-        raise ValueError(f"tokens have shape {tuple(tokens.shape)}: give at least one token, such as the model's <bos>")
+        raise ValueError(
+            f"tokens have shape {tuple(tokens.shape)}: give at least one token, such as the model's <bos>"
+        )
     last = tokens.shape[1] - 1
     if not is_traced(tokens):
         low, high = int(np.min(tokens)), int(np.max(tokens))

@@ -4,11 +4,10 @@ Params are plain named tuples, so NumPy, JAX and a checkpoint file can all hold 
 and None where a model has no such weight. `shapes` is the one place that says which weights a config asks for.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from gemma_edu.config import Activation, ModelConfig, NormKind, NormPlacement, PositionKind
+from gemma_edu.config import ModelConfig, NormKind, NormPlacement, PositionKind
 
 Array = Any
 """A NumPy array, a JAX array, or a stand-in with a shape."""
@@ -108,9 +107,16 @@ def _block_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     result |= {f"attention.{name}": shape for name, shape in {
         "w_q": (D, N, H), "w_k": (D, K, H), "w_v": (D, K, H), "w_o": (N, H, D)}.items()}  # fmt: skip
     if config.attention_bias:
-        result |= {"attention.b_q": (N, H), "attention.b_k": (K, H), "attention.b_v": (K, H), "attention.b_o": (D,)}
+        result |= {
+            "attention.b_q": (N, H),
+            "attention.b_k": (K, H),
+            "attention.b_v": (K, H),
+            "attention.b_o": (D,),
+        }
     if config.qk_norm:
-        result |= _norm_shapes("attention.q_norm", H, config.norm) | _norm_shapes("attention.k_norm", H, config.norm)
+        result |= _norm_shapes("attention.q_norm", H, config.norm) | _norm_shapes(
+            "attention.k_norm", H, config.norm
+        )
     if after:
         result |= _norm_shapes("post_attention_norm", D, config.norm)
     if before:

@@ -52,7 +52,9 @@ def attend(
     return context_BTKGH.reshape(B, T, N, H)
 
 
-def combine(params: Attention, context: Float[Array, "B T N H"], config: ModelConfig) -> Float[Array, "B T D"]:
+def combine(
+    params: Attention, context: Float[Array, "B T N H"], config: ModelConfig
+) -> Float[Array, "B T D"]:
     """Add up what the heads found, each through its own part of `w_o`."""
     y_BTD = jnp.einsum("BTNH,NHD->BTD", context, params.w_o)
     return y_BTD + params.b_o if config.attention_bias else y_BTD

@@ -1,6 +1,5 @@
 """One layer: attention and feed-forward, each added to the residual stream, with norms before, after or both."""
 
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from gemma_edu.config import ModelConfig, NormPlacement

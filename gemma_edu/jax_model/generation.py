@@ -7,7 +7,7 @@ without a tokenizer, for prompts of different lengths at once.
 import functools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +45,7 @@ class Sampling:
             raise ValueError(f"temperature = {self.temperature}: it must be 0 (greedy) or a positive number")
 
 
+@runtime_checkable
 class Model(Protocol):
     """What `generate` needs of a loaded checkpoint."""
 
@@ -107,7 +108,9 @@ def generate_tokens(
     logits_BV, cache = _prefill(params, tokens_BT, padding_B, config=config, capacity=capacity)
     running = [True] * len(prompts)
     for step in range(sampling.max_tokens):
-        token_B = _sample(logits_BV, jax.random.fold_in(key, step), sampling.temperature, sampling.temperature == 0)
+        token_B = _sample(
+            logits_BV, jax.random.fold_in(key, step), sampling.temperature, sampling.temperature == 0
+        )
         chosen = [token if go else None for token, go in zip(token_B.tolist(), running, strict=True)]
         running = [token is not None and token not in end_tokens for token in chosen]
         if not any(running):
@@ -119,7 +122,7 @@ def generate_tokens(
 
 @functools.partial(jax.jit, static_argnames=("greedy",))
 def _sample(
-    logits: Float[Array, "B V"], key: PRNGKeyArray, temperature: float, greedy: bool
+    logits: Float[Array, "B V"], key: PRNGKeyArray, temperature: Float[Array, ""], greedy: bool
 ) -> Int[Array, " B"]:
     """Draw from softmax(logits / temperature), or take the largest. The other sampling filters belong here."""
     return jnp.argmax(logits, axis=-1) if greedy else jax.random.categorical(key, logits / temperature)

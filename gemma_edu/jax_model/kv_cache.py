@@ -5,6 +5,8 @@ token number i goes to place i mod W. Prompts of different lengths are padded on
 to the same place at each step, which XLA does without copying when the cache is donated.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -34,6 +36,10 @@ class Cache(NamedTuple):
     layers: tuple[LayerCache, ...]
     length: Int[Array, ""]
     padding: Int[Array, " B"]
+
+
+AttentionWithCache = Callable[[Attention, Array], tuple[Array, LayerCache]]
+"""What an attention sublayer is here: its weights and input in, its output and its part of the cache out."""
 
 
 def layer_capacity(config: ModelConfig, layer: int, capacity: int) -> int:
@@ -68,16 +74,11 @@ def prefill(
     x_BTD = embed_tokens(params.embedding, tokens, positions_BT, config)
     layers = []
     for layer, block in enumerate(params.blocks):
-        places = layer_capacity(config, layer, capacity)
-        mask_BTT = attention_mask(positions_BT, positions_BT, config.window(layer))
-
-        def remember(attention: Attention, y_BTD, mask=mask_BTT, places=places, theta=config.theta(layer)):
-            q, k, v = project(attention, y_BTD, positions_BT, theta, config)
-            cache = LayerCache(_into_ring(k, places), _into_ring(v, places))
-            return combine(attention, attend(q, k, v, mask), config), cache
-
-        x_BTD, cache = _block(block, x_BTD, remember, config)
-        layers.append(cache)
+        attention = functools.partial(
+            _read, positions=positions_BT, capacity=capacity, layer=layer, config=config
+        )
+        x_BTD, layer_cache = _block(block, x_BTD, attention, config)
+        layers.append(layer_cache)
     logits_B1V = read_out(params, x_BTD[:, -1:], config)  # the table is the widest product: once, not T times
     return logits_B1V[:, 0], Cache(tuple(layers), jnp.asarray(T, jnp.int32), padding)
 
@@ -98,22 +99,47 @@ def decode(
     x_B1D = embed_tokens(params.embedding, tokens[:, None], positions_B1, config)
     layers = []
     for layer, block in enumerate(params.blocks):
-
-        def look_back(attention: Attention, y_B1D, old=cache.layers[layer], layer=layer):
-            q, k, v = project(attention, y_B1D, positions_B1, config.theta(layer), config)
-            places = old.k.shape[1]
-            new = LayerCache(_put(old.k, k, cache.length % places), _put(old.v, v, cache.length % places))
-            positions_BS = key_positions(cache.length + 1, cache.padding, places)
-            mask_B1S = attention_mask(positions_B1, positions_BS, config.window(layer))
-            return combine(attention, attend(q, new.k, new.v, mask_B1S), config), new
-
-        x_B1D, new = _block(block, x_B1D, look_back, config)
-        layers.append(new)
+        attention = functools.partial(_extend, cache=cache, layer=layer, config=config)
+        x_B1D, layer_cache = _block(block, x_B1D, attention, config)
+        layers.append(layer_cache)
     logits_B1V = read_out(params, x_B1D, config)
     return logits_B1V[:, 0], Cache(tuple(layers), cache.length + 1, cache.padding)
 
 
-def _block(params: Block, x: Float[Array, "B T D"], attention, config: ModelConfig):
+def _read(
+    params: Attention,
+    x: Float[Array, "B T D"],
+    positions: Int[Array, "B T"],
+    capacity: int,
+    layer: int,
+    config: ModelConfig,
+) -> tuple[Float[Array, "B T D"], LayerCache]:
+    """`attention.attention`, and the keys and values that a later token can still see."""
+    q, k, v = project(params, x, positions, config.theta(layer), config)
+    mask_BTT = attention_mask(positions, positions, config.window(layer))
+    places = layer_capacity(config, layer, capacity)
+    cache = LayerCache(_into_ring(k, places), _into_ring(v, places))
+    return combine(params, attend(q, k, v, mask_BTT), config), cache
+
+
+def _extend(
+    params: Attention, x: Float[Array, "B 1 D"], cache: Cache, layer: int, config: ModelConfig
+) -> tuple[Float[Array, "B 1 D"], LayerCache]:
+    """`attention.attention` of one token over what is in the cache and itself, and the longer cache."""
+    old = cache.layers[layer]
+    places = old.k.shape[1]
+    positions_B1 = (cache.length - cache.padding)[:, None]
+    q, k, v = project(params, x, positions_B1, config.theta(layer), config)
+    place = cache.length % places
+    new = LayerCache(_put(old.k, k, place), _put(old.v, v, place))
+    positions_BS = key_positions(cache.length + 1, cache.padding, places)
+    mask_B1S = attention_mask(positions_B1, positions_BS, config.window(layer))
+    return combine(params, attend(q, new.k, new.v, mask_B1S), config), new
+
+
+def _block(
+    params: Block, x: Float[Array, "B T D"], attention: AttentionWithCache, config: ModelConfig
+) -> tuple[Float[Array, "B T D"], LayerCache]:
     """`block.block` with an attention that returns its cache as well."""
     y_BTD, cache = attention(params.attention, before(params.attention_norm, x, config))
     x_BTD = after(params.post_attention_norm, x, y_BTD, config)
@@ -129,6 +155,8 @@ def _into_ring(k: Float[Array, "B T K H"], places: int) -> Float[Array, "B S K H
     return jnp.roll(k[:, T - places :], T % places, axis=1)
 
 
-def _put(old: Float[Array, "B S K H"], new: Float[Array, "B 1 K H"], place: Int[Array, ""]) -> Float[Array, "B S K H"]:
+def _put(
+    old: Float[Array, "B S K H"], new: Float[Array, "B 1 K H"], place: Int[Array, ""]
+) -> Float[Array, "B S K H"]:
     """`old` with `new` written at `place`; in place where the buffer was donated."""
     return jax.lax.dynamic_update_slice_in_dim(old, new, place, axis=1)

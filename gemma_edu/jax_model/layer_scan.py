@@ -18,7 +18,7 @@ from gemma_edu.params import Block, Params
 
 
 def stack(params: Params, config: ModelConfig) -> Params:
-    """The same weights with layers of a kind stacked: `blocks` becomes one `Block` per kind, leaves with a leading axis.
+    """The same weights, layers of a kind stacked: `blocks` becomes one `Block` per kind, leaves with a leading axis.
 
     Kinds repeat every `global_every` layers (Gemma 3: five local layers and a global one; elsewhere 1), because a
     scanned layer must have one window and one theta. Layers left over at the end (26 = 4 · 6 + 2) stay in the tuple

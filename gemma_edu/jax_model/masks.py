@@ -1,6 +1,5 @@
 """Who may look at whom: causal, and causal within a sliding window."""
 
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
 

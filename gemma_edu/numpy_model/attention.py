@@ -57,7 +57,9 @@ def attend(
     return context_BTKGH.reshape(B, T, N, H)
 
 
-def combine(params: Attention, context: Float[np.ndarray, "B T N H"], config: ModelConfig) -> Float[np.ndarray, "B T D"]:
+def combine(
+    params: Attention, context: Float[np.ndarray, "B T N H"], config: ModelConfig
+) -> Float[np.ndarray, "B T D"]:
     """Add up what the heads found, each through its own part of `w_o`."""
     y_BTD = np.einsum("BTNH,NHD->BTD", context, params.w_o, optimize=True)
     return y_BTD + params.b_o if config.attention_bias else y_BTD

@@ -4,7 +4,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 
-def embed(table: Float[np.ndarray, "V D"], tokens: Int[np.ndarray, "B T"], scale: bool) -> Float[np.ndarray, "B T D"]:
+def embed(
+    table: Float[np.ndarray, "V D"], tokens: Int[np.ndarray, "B T"], scale: bool
+) -> Float[np.ndarray, "B T D"]:
     """Look up each token's row, and multiply it by √D if `scale` (Vaswani et al. 2017, section 3.4).
 
     Gemma, like the 2017 Transformer, scales; GPT-2, Llama 2 and OLMo do not.

@@ -37,7 +37,9 @@ def layer_norm(
     return y.astype(x.dtype)
 
 
-def norm(params: Norm, x: Float[np.ndarray, "*batch D"], config: ModelConfig) -> Float[np.ndarray, "*batch D"]:
+def norm(
+    params: Norm, x: Float[np.ndarray, "*batch D"], config: ModelConfig
+) -> Float[np.ndarray, "*batch D"]:
     """The norm that `config.norm` names, with its parameters."""
     if config.norm in (NormKind.RMS, NormKind.RMS_UNIT_OFFSET):
         return rms_norm(x, params.scale, config.norm_epsilon, config.norm is NormKind.RMS_UNIT_OFFSET)

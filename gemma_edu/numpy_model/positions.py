@@ -28,7 +28,9 @@ def rope(
     return np.concatenate(rotated, axis=-1).astype(x.dtype)
 
 
-def learned(table: Float[np.ndarray, "context D"], positions: Int[np.ndarray, "B T"]) -> Float[np.ndarray, "B T D"]:
+def learned(
+    table: Float[np.ndarray, "context D"], positions: Int[np.ndarray, "B T"]
+) -> Float[np.ndarray, "B T D"]:
     """The trained vector of each position (GPT-2). Padding, position −1, reads row 0, and nothing attends to it."""
     return table[np.maximum(positions, 0)]
 

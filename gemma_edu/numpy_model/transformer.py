@@ -25,7 +25,9 @@ def embed_tokens(
     return x_BTD
 
 
-def read_out(params: Params, x: Float[np.ndarray, "B T D"], config: ModelConfig) -> Float[np.ndarray, "B T V"]:
+def read_out(
+    params: Params, x: Float[np.ndarray, "B T D"], config: ModelConfig
+) -> Float[np.ndarray, "B T V"]:
     """Logits from the residual stream: final norm, then the output matrix (the embedding table where tied)."""
     if config.has_final_norm:
         x = norm(params.final_norm, x, config)
