@@ -60,7 +60,7 @@ def _draw_model(ax: Axes, config: ModelConfig) -> None:
 
 def _draw_block(ax: Axes, config: ModelConfig) -> None:
     """The lower row: the stream runs through; each sublayer reads it and adds its answer."""
-    _arrow(ax, (0.3, STREAM_Y), (11.7, STREAM_Y), linewidth=3)
+    _arrow(ax, (0.3, STREAM_Y), (11.7, STREAM_Y), linewidth=3.0)
     _text(ax, 0.8, STREAM_Y + 0.35, "x  B T D", fontsize=_SHAPE_SIZE)
     _text(ax, 11.35, STREAM_Y + 0.35, "B T D", fontsize=_SHAPE_SIZE)
     after = ["norm"] if config.norm_placement is NormPlacement.SANDWICH else []

@@ -89,13 +89,12 @@ def decode(
     """Read one more token per row: logits for the token after it, and the cache with it.
 
     Raises:
-        ValueError: the cache is full (checked outside `jax.jit`, where its length is known).
+        ValueError: the cache is full, or an id or position is out of range (all checked outside `jax.jit`, where
+            values are known).
     """
-    capacity = max(layer.k.shape[1] for layer in cache.layers)
-    if not is_traced(cache.length) and any(not config.is_local(i) for i in range(config.num_layers)):
-        if int(cache.length) >= capacity:
-            raise ValueError(f"the cache is full: it holds {capacity} tokens; prefill with a larger capacity")
     positions_B1 = (cache.length - cache.padding)[:, None]
+    check_tokens(tokens[:, None], config, positions_B1)
+    _check_room(cache, config)
     x_B1D = embed_tokens(params.embedding, tokens[:, None], positions_B1, config)
     layers = []
     for layer, block in enumerate(params.blocks):
@@ -104,6 +103,14 @@ def decode(
         layers.append(layer_cache)
     logits_B1V = read_out(params, x_B1D, config)
     return logits_B1V[:, 0], Cache(tuple(layers), cache.length + 1, cache.padding)
+
+
+def _check_room(cache: Cache, config: ModelConfig) -> None:
+    """Refuse a token that would overwrite one that some layer still has to see; a full window may wrap around."""
+    places = [layer.k.shape[1] for layer in cache.layers]
+    bounded = [size for layer, size in enumerate(places) if size != config.window(layer)]
+    if bounded and not is_traced(cache.length) and int(cache.length) >= min(bounded):
+        raise ValueError(f"the cache is full: it holds {min(bounded)} tokens; prefill with a larger capacity")
 
 
 def _read(

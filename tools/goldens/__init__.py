@@ -1,0 +1,1 @@
+"""The official implementations, run: `tools/make_goldens.py` stores what they say, `tests/parity` reruns."""
