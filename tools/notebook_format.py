@@ -88,6 +88,8 @@ def canonicalise(notebook: NotebookNode) -> NotebookNode:
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO})
     for cell in notebook.cells:
         kept = {key: value for key, value in cell.metadata.items() if key in KEPT_CELL_METADATA}
+        if "solution" in kept.get("tags", ()):
+            kept["jupyter"] = {"source_hidden": True}  # folded in JupyterLab until the reader asks
         cell.metadata = nbformat.from_dict(kept)
         for output in cell.get("outputs", []):
             if output.output_type == "error":  # a wanted one; its frames would name this machine's folders

@@ -21,7 +21,8 @@ Writing a lesson, notebooks/source/NN_name.py:
   0.1 %; a number without decimals must not move at all. What must hold precisely is asserted.
 - Nothing on stderr. Progress goes to stdout with "\\r" and ends in a line that is the same on every run.
 - Tags: `timing` (prints measured speeds: nbval ignores numbers and pixels), `raises-exception` (the error
-  is the point), `nbval-ignore-output`, `nbval-skip` (never run: sliders, long training).
+  is the point), `solution` with `hide-input` (folded), `nbval-ignore-output`, `nbval-skip` (never run:
+  sliders, long training).
 - Someone who edited the .ipynb takes the change back with `jupytext --to py:percent
   --opt notebook_metadata_filter=-all -o notebooks/source/NN_name.py notebooks/NN_name.ipynb`.
 """

@@ -80,6 +80,7 @@ def prefill(
         x_BTD, layer_cache = _block(block, x_BTD, attention, config)
         layers.append(layer_cache)
     logits_B1V = read_out(params, x_BTD[:, -1:], config)  # the table is the widest product: once, not T times
+    padding = jnp.array(padding)  # a copy: `decode` may overwrite what it is given, and this is the caller's
     return logits_B1V[:, 0], Cache(tuple(layers), jnp.asarray(T, jnp.int32), padding)
 
 

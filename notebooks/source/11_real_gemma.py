@@ -509,7 +509,7 @@ assert shift > 10 * 0.001
 # <details><summary>Hint 3</summary><code>odds = jax.nn.softmax(forward(model.params, jnp.array([ids]), config=config)[0, -1])</code>, then index it with the word's id.</details>
 
 
-# %% tags=["solution"]
+# %% tags=["solution", "hide-input"]
 def odds_of(prompt, word):
     """Probability of `word` right after `prompt`."""
     ids = tokenizer.encode(prompt, add_bos=True)
@@ -540,7 +540,7 @@ assert abs(answer - 0.759) < 0.005, (
 # <details><summary>Hint 3</summary>Walk back from the last layer while the entry before is still True.</details>
 
 
-# %% tags=["solution"]
+# %% tags=["solution", "hide-input"]
 def settles(prompt, word):
     """Number of layers after which `word` is and stays the lens's first choice."""
     ids = jnp.array([tokenizer.encode(prompt, add_bos=True)])
@@ -576,7 +576,7 @@ assert settles("Monday, Tuesday, Wednesday,", " Friday") is None, "Friday never 
 # <details><summary>Hint 2</summary>The ids are a list; <code>tokenizer.bos</code> is the id that you need once more.</details>
 # <details><summary>Hint 3</summary><code>perplexity(ids=[tokenizer.bos] + …)</code></details>
 
-# %% tags=["solution"]
+# %% tags=["solution", "hide-input"]
 doubled = perplexity(ids=[tokenizer.bos] + text_ids)
 
 # %% [markdown]
@@ -596,11 +596,11 @@ print(f"{broken['as published']:.2f} with one, {doubled:.2f} with two, {broken['
 # <details><summary>Hint 3</summary>Set <code>post_attention_norm.scale</code> and <code>post_feedforward_norm.scale</code> of that block to −1.</details>
 
 
-# %% tags=["solution"]
+# %% tags=["solution", "hide-input"]
 def without_layer(layer):
     """Perplexity of the first 40 tokens when layer number `layer` adds nothing to the stream."""
     weights = model.params.blocks[layer]
-    nothing = weights.attention_norm._replace(scale=jnp.full(config.embed_dim, -1.0))
+    nothing = jax.tree.map(lambda scale: jnp.full_like(scale, -1.0), weights.post_attention_norm)
     silent = weights._replace(post_attention_norm=nothing, post_feedforward_norm=nothing)
     blocks = model.params.blocks[:layer] + (silent,) + model.params.blocks[layer + 1 :]
     return perplexity(params=model.params._replace(blocks=blocks), ids=text_ids[:40])
