@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 NBVAL := -p tools.nbval_tolerance --nbval --nbval-current-env --nbval-cell-timeout=300 --dist loadscope
 
-.PHONY: help run test lab parity notebooks lint lock
+.PHONY: help run test lab parity notebooks lint format lock
 help:          ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
 
@@ -13,7 +13,6 @@ run: $(VENV)/installed  ## set up, then execute every lesson into build/notebook
 	$(BIN)/python tools/notebooks.py run --jobs $(JOBS)
 
 test: $(VENV)/installed  ## unit tests, then every stored notebook against what it computes here
-	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check .
 	$(BIN)/python tools/notebooks.py check
 	$(BIN)/python -m pytest -q -n $(JOBS) tests
 	$(BIN)/python -m pytest -q -n $(JOBS) $(NBVAL) notebooks
@@ -27,7 +26,10 @@ parity: $(VENV)/parity-installed  ## our models against transformers and the lau
 notebooks: $(VENV)/installed  ## rebuild the stored notebooks whose source changed
 	$(BIN)/python tools/notebooks.py build
 
-lint: $(VENV)/installed  ## put the code in its house style
+lint: $(VENV)/installed  ## is the code in its house style? (make format puts it there)
+	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check .
+
+format: $(VENV)/installed  ## put the code in its house style
 	$(BIN)/python -m ruff check --fix . && $(BIN)/python -m ruff format .
 
 # pip alone takes about ten times as long, so it only fetches uv (2 s) where that is missing.

@@ -1,4 +1,4 @@
-"""Gemma 2B at its real size, with random bfloat16 weights, fits a machine with 24 GB: a process of its own, measured."""
+"""Gemma 2B at its real size, with random bfloat16 weights, fits a machine with 24 GB, in a process of its own."""
 
 import subprocess
 import sys
