@@ -190,6 +190,7 @@ figures.show(fig, f"Bars for the eight most likely tokens after '{prompt}': {lis
 
 # %%
 positions_BT = jnp.arange(len(ids))[None]
+run_block = jax.jit(block.block, static_argnames=("theta", "config"))  # one program per kind of layer
 
 
 def run_layers(blocks):
@@ -197,12 +198,14 @@ def run_layers(blocks):
     streams = [jax_transformer.embed_tokens(model.params.embedding, tokens, positions_BT, config)]
     for layer, weights in enumerate(blocks):
         mask = masks.attention_mask(positions_BT, positions_BT, config.window(layer))
-        streams.append(block.block(weights, streams[-1], positions_BT, mask, config.theta(layer), config))
+        streams.append(
+            run_block(weights, streams[-1], positions_BT, mask, theta=config.theta(layer), config=config)
+        )
     return streams
 
 
 streams = run_layers(model.params.blocks)
-lens = np.stack([np.asarray(jax_transformer.read_out(model.params, x, config)[0]) for x in streams])
+lens = np.asarray(jax_transformer.read_out(model.params, jnp.concatenate(streams), config))  # 19 as a batch
 np.testing.assert_allclose(lens[-1], forward(model.params, tokens, config=config)[0], atol=1e-3)
 
 # %% [markdown]
@@ -212,8 +215,8 @@ np.testing.assert_allclose(lens[-1], forward(model.params, tokens, config=config
 watched = {" of": "stream", " Eiffel": "keys", " Paris": "gemma"}
 lens_odds = np.asarray(jax.nn.softmax(lens[:, -1]))
 curves = {word: lens_odds[:, tokenizer.encode(word)[0]] for word in watched}
-appears = int(np.argmax(curves[" Paris"] > 0.1))
-print(f"Eiffel is highest after {curves[' Eiffel'].argmax()} layers; Paris passes 10 % after {appears}")
+appears = int(np.argmax(curves[" Paris"] > 0.2))
+print(f"Eiffel is highest after {curves[' Eiffel'].argmax()} layers; Paris passes 20 % after {appears}")
 assert curves[" of"][0] > 0.9 and curves[" Eiffel"].argmax() == 13 and appears == 14
 
 # %% [markdown]
@@ -227,13 +230,13 @@ for word, x, y in ((" of", 1.4, 80), (" Eiffel", 11.2, 80), (" Paris", 14.2, 60)
     ax.text(x, y, word.strip(), color=figures.COLOURS[watched[word]])
 ax.set(title="First Eiffel, then Paris, and both late", ylabel="lens probability (%)")
 ax.set(xlabel="layers run so far", xticks=range(0, 19, 2), ylim=(-2, 102))
-peaks = {word.strip(): f"{odds.max():.0%} after {odds.argmax()} layers" for word, odds in curves.items()}
+peaks = {word.strip(): f"{odds.max():.1%} after {odds.argmax()} layers" for word, odds in curves.items()}
 figures.show(fig, f"Logit-lens probability at the last token against layers run; highest values: {peaks}.")
 
 # %% [markdown]
 # Three acts. At the start the stream is the embedding itself, and because Gemma reads out with the same table that it reads in with, the lens shows the word that went in. For a dozen layers the lens shows nothing that we can read: the stream holds features for the layers, not words for us. Then, within two layers, *Eiffel* flickers up and *Paris* takes over.
 #
-# *Eiffel* is seven tokens back. The only part of a Transformer that moves anything from one token to another is attention. So some head must have looked there, and a little before.
+# *Eiffel* is six tokens back. The only part of a Transformer that moves anything from one token to another is attention. So some head must have looked there, and a little before.
 #
 # ## Who looks at whom
 #
@@ -279,8 +282,9 @@ fig.colorbar(image, ax=left, label="share of its attention")
 right.imshow(to_start, vmin=0, vmax=1, aspect="auto")
 right.set(title="Share for <bos>", xlabel="head", ylabel="layer", yticks=range(0, 18, 2), xticks=range(4))
 alt = (
-    f"Left: attention of layer 12, head 2; the row of the last token, 'of', gives {to_eiffel[layer, head]:.0%} "
-    f"to 'Eiffel'. Right: share of attention that goes to <bos> per layer and head, {to_start.mean():.0%} on average."
+    f"Left: attention of layer 12, head 2; the last token, 'of', gives {to_eiffel[layer, head]:.1%} "
+    "to 'Eiffel'. Right: share of attention that goes to <bos> per layer and head, "
+    f"{to_start.mean():.1%} on average."
 )
 figures.show(fig, alt)
 
@@ -313,7 +317,7 @@ whole, without = paris_odds(model.params.blocks), paris_odds(without_head(12, 2)
 others = [paris_odds(without_head(12, other)) for other in (0, 1, 3)]
 print(f"Paris: {whole:.2f} with all heads, {without:.2f} without head 2")
 print("without another head of layer 12:", np.round(others, 2))
-assert without < whole / 5 and min(others) > whole
+assert 0.45 < whole < 0.55 and 0.04 < without < 0.06 and min(others) > whole
 
 # %% [markdown]
 # One head out of 72, and nine tenths of the probability of *Paris* are gone. Its three neighbours can go without harm. This head fetches the subject of the sentence; what is known about the subject is added by other parts. You can ask them the same question with the same function.
@@ -335,7 +339,7 @@ assert set(changed) == {
 }  # fmt: skip
 
 # %% [markdown]
-# Everything else stayed: multi-query attention, GeGLU, RMSNorm with unit offset, scaled and tied embeddings. The changes belong together. Five layers of six look back over 512 tokens only, which keeps the cache small; the sixth sees everything, and its RoPE turns a hundred times more slowly, with theta 1,000,000 instead of 10,000, so that far positions stay apart. QK-norm, an RMSNorm on every query and key, bounds the scores. And the sandwich puts a second norm after each sublayer, which the first Gemma did not have, although its report was sometimes read that way.
+# Everything else stayed: multi-query attention, GeGLU, RMSNorm with unit offset, scaled and tied embeddings. The changes belong together. Five layers of six look back over 512 tokens only, which keeps the cache small; the sixth sees everything, and there theta is 1,000,000 instead of 10,000, which slows RoPE's slowest pairs almost a hundredfold, so that far positions stay apart. QK-norm, an RMSNorm on every query and key, bounds the scores. And the sandwich puts a second norm after each sublayer, which the first Gemma did not have, although its report was sometimes read that way.
 #
 # What does the stream look like under those norms? Each layer adds to it, and nothing shrinks it.
 
@@ -343,10 +347,8 @@ assert set(changed) == {
 norms_TL = np.stack([np.linalg.norm(x[0], axis=-1) for x in streams], axis=1)
 ratios_L = norms_TL[0] / norms_TL[1:].mean(0)
 growth = norms_TL[1:, -1].mean() / norms_TL[1:, 0].mean()
-print(f"the words' vectors grow {growth:.4g} times as long, from {norms_TL[1, 0]:.1f}")
-print(
-    f"<bos>, against the words: {ratios_L[0]:.1f} times at first, {ratios_L[6]:.1f} after 6 layers, {ratios_L[-1]:.1f} at the end"
-)
+print(f"the words' vectors grow {growth / 1000:.2f} thousand times as long, from {norms_TL[1, 0]:.1f}")
+print("<bos>, times as long as the words, after 0, 6 and 18 layers:", ratios_L[[0, 6, 18]].round(1))
 assert growth > 1000 and ratios_L[6] > 10 and ratios_L[-1] < 4
 
 # %% [markdown]
@@ -362,28 +364,29 @@ ax.set(title="The stream grows a thousandfold, and <bos> runs ahead", ylabel="le
 ax.set(xlabel="layers run so far", xticks=range(0, 19, 2))
 alt = (
     f"Length of the residual stream after each layer, logarithmic: from {norms_TL[1, 0]:.1f} to about "
-    f"{norms_TL[1:, -1].mean():.0f} for the words; the first token grows fastest."
+    f"{norms_TL[1:, -1].mean() / 1000:.1f} thousand for the words; the first token grows fastest."
 )
 figures.show(fig, alt)
 
 # %% [markdown]
-# More than a thousandfold: this is why every sublayer begins with a norm, and why the final norm cannot be left out. It also says why the sink works: the sink's stream is so long that what a layer adds to it hardly turns it. The same vector arrives at every layer, whatever the text.
+# More than a thousandfold: this is why every sublayer begins with a norm, and why the final norm cannot be left out. It also says something about the sink. `<bos>` comes first and sees only itself, so its stream is the same vector in every text, longer than all others from the first layer on: a landmark that every head can find.
 #
 # ## Break one piece at a time
 #
-# Now the promise of the first paragraph. We need one number for *how well does the model expect this text*. Take the probability that it gave to each token that really came, average the logarithms, and undo the logarithm:
+# Now the second half of the first paragraph. We need one number for *how well does the model expect this text*. Take the probability that it gave to each token that really came, average the logarithms, and undo the logarithm:
 #
 # $$\text{perplexity} = \exp\Big(-\frac{1}{n}\sum_{t=1}^{n} \log p(\text{token}_t \mid \text{tokens before } t)\Big)$$
 #
-# A perplexity of 8 means: as uncertain as if each next token were drawn from 8 equally likely ones. The text is ours, so the model has not seen it.
+# A perplexity of 8 means: as uncertain as if each next token were drawn from 8 equally likely ones. The text was written for this page.
 
 # %%
 text = (
-    "The water cycle describes how water moves between the sea, the air and the land. The sun heats the surface "
-    "of the ocean, and some of the water evaporates and rises into the air as vapour. As the vapour rises it "
-    "cools, and it condenses into tiny drops that form clouds. When the drops grow heavy enough they fall as rain "
-    "or snow. Some of the rain sinks into the ground, and the rest runs off into streams and rivers, which carry "
-    "it back to the sea. Then the cycle begins again."
+    "The water cycle describes how water moves between the sea, the air and the land. The sun heats "
+    "the surface of the ocean, and some of the water evaporates and rises into the air as vapour. As "
+    "the vapour rises it cools, and it condenses into tiny drops that form clouds. When the drops "
+    "grow heavy enough they fall as rain or snow. Some of the rain sinks into the ground, and the "
+    "rest runs off into streams and rivers, which carry it back to the sea. Then the cycle begins "
+    "again."
 )
 text_ids = tokenizer.encode(text, add_bos=True)
 
@@ -400,7 +403,7 @@ assert len(text_ids) == 105
 np.testing.assert_allclose(perplexity(), 8.28, rtol=0.01)
 
 # %% [markdown]
-# Four of the breakages are one field of the config each, or one token of the input. Write down your order, from harmless to fatal, before you run on: no embedding scaling, no unit offset in the norms, exact GELU instead of the tanh form, one theta for all layers, no `<bos>`.
+# Five breakages need one field of the config each, or one token of the input. Write down your order, from harmless to fatal, before you run on: no embedding scaling, no unit offset in the norms, exact GELU instead of the tanh form, one theta for all layers, no `<bos>`.
 
 # %%
 broken = {
@@ -425,7 +428,7 @@ assert min(broken["no embedding scaling"], broken["no unit offset"]) > 1e6 > con
 
 # %%
 def rope_neighbours(x, position, theta):
-    """Rotate (x[0], x[1]), (x[2], x[3]), … : Su et al. 2021, equation 34."""
+    """Rotate (x[0], x[1]), (x[2], x[3]), … : Su et al. 2021, section 3.4.2."""
     angles = position * positions.rope_frequencies(len(x), theta)
     even, odd = x[0::2], x[1::2]
     turned = even * jnp.cos(angles) - odd * jnp.sin(angles), odd * jnp.cos(angles) + even * jnp.sin(angles)
@@ -483,16 +486,35 @@ figures.show(
 )
 
 # %% [markdown]
-# Three kinds of mistakes, from the bottom of the figure to the top.
+# Numbers are one way to notice; reading is the other. Four of these models continue the same line. The first is intact. Can you tell which of the others runs the exact GELU?
+
+# %%
+line = tokenizer.encode("The capital of France is Paris. The capital of Japan is", add_bos=True)
+exact_config = config.replace(activation=Activation.GELU_EXACT)
+twelve = generation.Sampling(max_tokens=12)
+said = []
+for weights, ids_of_line, variant in (
+    (model.params, line, config),
+    (model.params, line[1:], config),
+    (model.params, line, exact_config),
+    (interleaved, line, config),
+):
+    steps = generation.generate_tokens(weights, [ids_of_line], variant, twelve)
+    said.append(tokenizer.decode([token for (token,) in steps]))
+    print(repr(said[-1]))
+assert said[0] == said[2] and said[0].startswith(" Tokyo") and "Tokyo" not in said[1] + said[3]
+
+# %% [markdown]
+# It is the third, word for word the same as the first. The second had no `<bos>`, the fourth interleaved RoPE. So there are three kinds of mistakes, from the bottom of the figure to the top.
 #
 # Without unit offset or embedding scaling the numbers leave the range in which the model was trained, and it is worse than a die with 262,144 faces. Nobody ships that, because nobody could miss it.
 #
-# Without `<bos>`, or with interleaved RoPE, the model writes fluent nonsense. The sink explains the first: every head looks for a token that is not there, and must look at words instead. On a public benchmark, Gemma 7B without `<bos>` came out with a perplexity of 5.9 billion instead of 3.5 ([lm-evaluation-harness #1465](https://github.com/EleutherAI/lm-evaluation-harness/issues/1465)).
+# Without `<bos>`, or with interleaved RoPE, the model still writes English, and a busy reader may blame the size of the model. The sink explains the first: every head looks for a token that is not there, and must look at words instead. On a public benchmark, Gemma 7B without `<bos>` came out with a perplexity of 5.9 billion instead of 3.5 ([lm-evaluation-harness #1465](https://github.com/EleutherAI/lm-evaluation-harness/issues/1465)).
 #
 # The exact GELU changes nothing that this text could show. It even comes out ahead, in the fourth digit. Yet it is wrong: Gemma was trained with the tanh form, and both the first PyTorch code of Google ([gemma_pytorch #37](https://github.com/google/gemma_pytorch/pull/37)) and several versions of `transformers` ran the exact one. Mistakes that whisper are found by comparing logits with the official implementation, not by reading output. That is what the goldens of this course are for.
 
 # %%
-exact = forward(model.params, tokens, config=config.replace(activation=Activation.GELU_EXACT))
+exact = forward(model.params, tokens, config=exact_config)
 shift = float(jnp.abs(exact - forward(model.params, tokens, config=config)).max())
 print(f"largest change of a logit: {shift:.3f}, and the goldens allow 0.001")
 assert shift > 10 * 0.001
@@ -545,14 +567,15 @@ def settles(prompt, word):
     """Number of layers after which `word` is and stays the lens's first choice."""
     ids = jnp.array([tokenizer.encode(prompt, add_bos=True)])
     places = jnp.arange(ids.shape[1])[None]
-    x = jax_transformer.embed_tokens(model.params.embedding, ids, places, config)
-    first = []
-    for layer in range(config.num_layers + 1):
-        logits = jax_transformer.read_out(model.params, x[:, -1:], config)[0, 0]
-        first.append(int(jnp.argmax(logits)) == tokenizer.encode(word)[0])
-        if layer < config.num_layers:
-            mask = masks.attention_mask(places, places, config.window(layer))
-            x = block.block(model.params.blocks[layer], x, places, mask, config.theta(layer), config)
+    streams = [jax_transformer.embed_tokens(model.params.embedding, ids, places, config)]
+    for layer, weights in enumerate(model.params.blocks):
+        mask = masks.attention_mask(places, places, config.window(layer))
+        streams.append(
+            run_block(weights, streams[-1], places, mask, theta=config.theta(layer), config=config)
+        )
+    last = jnp.concatenate(streams)[:, -1:]
+    choices = jax_transformer.read_out(model.params, last, config)[:, 0].argmax(-1)
+    first = [int(choice) == tokenizer.encode(word)[0] for choice in choices]
     wrong = [layer for layer, is_first in enumerate(first) if not is_first]
     settled = wrong[-1] + 1 if wrong else 0
     return settled if settled <= config.num_layers else None
