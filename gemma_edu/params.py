@@ -183,6 +183,16 @@ def from_leaves(leaves: Mapping[str, Array], config: ModelConfig) -> Params:
     )
 
 
+def for_config(params: Params, config: ModelConfig) -> Params:
+    """The same weights without those that `config` has no place for, to try a model with a piece left out.
+
+    Raises:
+        ValueError: when `config` asks for weights that are not there, naming all of them.
+    """
+    wanted = shapes(config)
+    return from_leaves({name: leaf for name, leaf in to_leaves(params).items() if name in wanted}, config)
+
+
 def to_leaves(params: Params) -> dict[str, Array]:
     """The arrays of a tree by dotted name, in the tree's order; weights that do not exist are left out."""
     result: dict[str, Array] = {}

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from gemma_edu import params
+from gemma_edu import params, presets
 from gemma_edu.config import ModelConfig, NormPlacement
+
+GPT2 = presets.TINY_GPT2_124M.replace(embed_dim=24, num_heads=4, num_kv_heads=4, head_dim=6)
+"""Published GPT-2 files have no field for the head size: it is D / N."""
 
 
 def random_params(config: ModelConfig, seed: int = 0) -> params.Params:

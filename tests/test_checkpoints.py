@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from checkpoint_files import (
+    GPT2,
     assert_same,
     gpt2_tensors,
     hugging_face_tensors,
@@ -23,7 +24,8 @@ from gemma_edu.checkpoints import names
 from gemma_edu.checkpoints.layouts import sizes
 from gemma_edu.config import Activation, NormKind
 
-SAVED = [config for config in presets.TINY if config is not presets.TINY_TRANSFORMER_BASE]
+OF_ITS_OWN = (presets.TINY_TRANSFORMER_BASE, presets.TINY_GPT2_124M)
+SAVED = [GPT2, *(config for config in presets.TINY if config not in OF_ITS_OWN)]
 UNTIED_GEMMA = presets.TINY_GEMMA_2B.replace(name="untied Gemma", tie_embedding=False)
 FIVE_LAYERS = presets.TINY_GEMMA3_270M.replace(name="all local", num_layers=5, global_every=6)
 EVERY_WAY = [
@@ -53,7 +55,7 @@ def test_save_then_load_gives_the_same_config_and_params(tmp_path, config):
     ]
 
 
-@pytest.mark.parametrize("config", [c for c in SAVED if c is not presets.TINY_GPT2_124M], ids=by_name)
+@pytest.mark.parametrize("config", [c for c in SAVED if c is not GPT2], ids=by_name)
 @pytest.mark.parametrize("shards", [1, 3])
 def test_folders_written_by_others_load(tmp_path, config, shards):
     tree = random_params(config)
@@ -62,7 +64,7 @@ def test_folders_written_by_others_load(tmp_path, config, shards):
     assert_same(checkpoints.load(tmp_path, as_numpy=True).params, tree)
 
 
-@pytest.mark.parametrize("config", [c for c in SAVED if c is not presets.TINY_GPT2_124M], ids=by_name)
+@pytest.mark.parametrize("config", [c for c in SAVED if c is not GPT2], ids=by_name)
 def test_saved_files_have_the_published_names_and_layout(tmp_path, config):
     tree = random_params(config)
     checkpoints.save(tmp_path, tree, config)
@@ -75,7 +77,7 @@ def test_saved_files_have_the_published_names_and_layout(tmp_path, config):
 
 @pytest.mark.parametrize("prefix", ["", "transformer."])
 def test_gpt2_loads_with_and_without_prefix(tmp_path, prefix):
-    config = presets.TINY_GPT2_124M
+    config = GPT2
     tree = random_params(config)
     tensors = {prefix + name: array for name, array in gpt2_tensors(tree).items()}
     values = families.write(config, families.choose(config))
@@ -173,7 +175,8 @@ def test_every_table_covers_every_weight_once_and_inverts(config, table):
         (presets.TINY_GEMMA_2B.replace(scale_embedding=False), "scale_embedding = False"),
         (presets.TINY_GEMMA_2B.replace(activation=Activation.GELU_EXACT), "activation"),
         (presets.TINY_LLAMA2_7B.replace(norm=NormKind.RMS_UNIT_OFFSET), "norm = "),
-        (presets.TINY_GPT2_124M.replace(num_kv_heads=2), "num_kv_heads = 2"),
+        (GPT2.replace(num_kv_heads=2), "num_kv_heads = 2"),
+        (GPT2.replace(head_dim=12), "head_dim = 12"),
     ],
 )
 def test_saving_what_no_format_expresses_is_refused(tmp_path, config, fields):
@@ -199,3 +202,12 @@ def test_saved_config_json_is_plain(tmp_path):
     assert values["architectures"] == ["Gemma3ForCausalLM"]
     assert values["layer_types"] == ["sliding_attention", "full_attention"]
     assert values["dtype"] == "float32"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    config = presets.TINY_GEMMA_2B
+    checkpoints.save("~/mine", random_params(config), config)
+    assert (tmp_path / "mine" / "config.json").is_file()
+    assert_same(checkpoints.load("~/mine").params, random_params(config))

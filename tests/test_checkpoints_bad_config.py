@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from checkpoint_files import hugging_face_tensors, random_params, write_hugging_face
+from checkpoint_files import GPT2, hugging_face_tensors, random_params, write_hugging_face
 
 from gemma_edu import checkpoints, presets
 from gemma_edu.checkpoints import CheckpointError
@@ -70,7 +70,7 @@ def test_fields_that_would_be_ignored_are_refused_by_name(tmp_path, config, fiel
 
 @pytest.mark.parametrize("field", ["scale_attn_by_inverse_layer_idx", "add_cross_attention"])
 def test_gpt2_fields(tmp_path, field):
-    write_hugging_face(tmp_path, {"x": np.ones(1)}, fields_of(presets.TINY_GPT2_124M) | {field: True})
+    write_hugging_face(tmp_path, {"x": np.ones(1)}, fields_of(GPT2) | {field: True})
     assert field in message(tmp_path)
 
 
@@ -82,3 +82,22 @@ def test_missing_and_impossible_sizes(tmp_path):
     assert "num_attention_heads = 0" in message(folder_of(tmp_path, num_attention_heads=0))
     assert "vocab_size = '11'" in message(folder_of(tmp_path, vocab_size="11"))
     assert "num_kv_heads = 3" in message(folder_of(tmp_path, num_key_value_heads=3))
+
+
+def test_an_encoder_decoder_is_refused(tmp_path):
+    write_hugging_face(tmp_path, {"x": np.ones(1)}, fields_of(LLAMA) | {"is_encoder_decoder": True})
+    with pytest.raises(CheckpointError, match=r"is_encoder_decoder = True \(accepted: False\)"):
+        checkpoints.load(tmp_path)
+
+
+def test_settings_of_generation_and_other_bookkeeping_are_let_through(tmp_path):
+    spare = {"max_length": 4096, "temperature": 0.6, "do_sample": True, "tokenizer_class": "LlamaTokenizer"}
+    write_hugging_face(tmp_path, hugging_face_tensors(random_params(LLAMA), LLAMA), fields_of(LLAMA) | spare)
+    assert checkpoints.load(tmp_path).config.replace(name=LLAMA.name) == LLAMA
+
+
+def test_a_theta_beside_the_kind_of_scaling_counts(tmp_path):
+    scaling = {"rope_scaling": {"rope_type": "default", "rope_theta": 500_000.0}}
+    fields = {name: value for name, value in fields_of(LLAMA).items() if name != "rope_theta"} | scaling
+    write_hugging_face(tmp_path, hugging_face_tensors(random_params(LLAMA), LLAMA), fields)
+    assert checkpoints.load(tmp_path).config.rope_theta == 500_000.0

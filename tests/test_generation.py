@@ -65,8 +65,9 @@ def test_the_same_seed_gives_the_same_tokens_and_another_seed_others():
     assert generate(PROMPTS, seed=1, **hot) != generate(PROMPTS, seed=2, **hot)
 
 
-def test_a_tiny_temperature_is_greedy():
-    assert generate(PROMPTS, temperature=1e-4) == generate(PROMPTS)
+@pytest.mark.parametrize("temperature", [1e-4, 9e-6, 1e-38, 1e-46])
+def test_a_tiny_temperature_is_greedy(temperature):
+    assert generate(PROMPTS, temperature=temperature) == generate(PROMPTS)
 
 
 def test_each_step_draws_anew():
@@ -118,7 +119,25 @@ def test_a_prompt_that_leaves_no_room_is_refused_with_the_room_there_is():
         generate(PROMPTS, max_tokens=26)
 
 
-@pytest.mark.parametrize("token", [-1, 11])
+def test_a_prompt_as_long_as_the_context_gets_advice_that_can_be_followed():
+    with pytest.raises(ValueError, match=r"a prompt of 32 tokens .* context of 32: shorten the prompt$"):
+        generate([[2] * 32])
+
+
+@pytest.mark.parametrize("prompt", [np.array([1.9, 2.9]), np.array([[1, 2]]), np.array(["12"])])
+def test_a_prompt_that_is_no_list_of_whole_numbers_is_refused(prompt):
+    with pytest.raises(ValueError, match="a prompt must be a list of token ids"):
+        generate([prompt])
+
+
+def test_everything_is_checked_before_the_first_step():
+    with pytest.raises(ValueError, match="an empty prompt"):
+        generation.generate_tokens(jax_params(GEMMA3), [], GEMMA3)
+    with pytest.raises(ValueError, match="these params are not those of tiny Gemma 2B"):
+        generation.generate_tokens(jax_params(GEMMA3), [[2]], presets.TINY_GEMMA_2B)
+
+
+@pytest.mark.parametrize("token", [-1, 11, 2**31, 2**32 + 1])
 def test_an_id_outside_the_vocabulary_is_refused(token):
     with pytest.raises(ValueError, match=f"token id {token} is outside"):
         generate([[2], [2, token]])
@@ -128,6 +147,9 @@ def test_an_id_outside_the_vocabulary_is_refused(token):
     ("values", "message"),
     [
         ({"max_tokens": 0}, "max_tokens = 0: ask for at least 1"),
+        ({"max_tokens": True}, "max_tokens = True: it must be a whole number"),
+        ({"seed": -1}, "seed = -1: it must lie between 0 and"),
+        ({"seed": 2**32}, "seed = 4294967296: it must lie between 0 and"),
         ({"temperature": -0.5}, "temperature = -0.5: it must be 0"),
         ({"temperature": float("inf")}, "temperature = inf"),
         ({"temperature": float("nan")}, "temperature = nan"),
@@ -177,7 +199,7 @@ def test_a_character_cut_off_by_max_tokens_shows_as_such_at_the_end(monkeypatch)
 
 
 def test_the_prompt_gets_bos_and_the_answer_ends_at_an_end_token(monkeypatch):
-    calls = say(monkeypatch, 2, 3, None)
+    calls = say(monkeypatch, 2, 3)
     assert generation.generate(MODEL, "€", Sampling(max_tokens=5)) == "é"
     (call,) = calls
     assert call[1:] == ([[0, 4, 5, 6]], GEMMA3, Sampling(max_tokens=5), (1,))

@@ -95,7 +95,8 @@ def test_every_choice_of_the_config_shows(mistake):
     distances = {}
     for name in names:
         config, params, _, _ = golden.load(name)
-        distances[name] = moved(name, params, config.replace(**changes))
+        changed = config.replace(**changes)
+        distances[name] = moved(name, trees.for_config(params, changed), changed)
     assert min(distances.values()) >= (FAR_GELU if mistake == "exact GELU" else FAR), distances
 
 

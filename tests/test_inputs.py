@@ -11,6 +11,8 @@ from backend import random_params
 
 from gemma_edu import presets
 from gemma_edu.inputs import check_tokens, is_traced
+from gemma_edu.numpy_model import transformer as numpy_transformer
+from gemma_edu.params import for_config, shapes, to_leaves
 
 GEMMA, GPT2 = presets.TINY_GEMMA_2B, presets.TINY_GPT2_124M
 
@@ -44,6 +46,66 @@ def test_a_given_position_past_the_learned_table_is_refused(backend):
     tokens, positions = backend.array([[1, 2]]), backend.array([[31, 32]])
     with pytest.raises(ValueError, match="position 32 has no vector"):
         backend.transformer.forward(backend.tree(random_params(GPT2)), tokens, GPT2, positions)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ([[1, 2]], "tokens are a list: give an array"),
+        (np.array([1, 2]), r"shape \(2,\) and type int64: give whole numbers of shape \(B, T\)"),
+        (np.array([[1.0, 2.0]]), r"type float64: give whole numbers"),
+        (np.array([[True, False]]), r"type bool: give whole numbers"),
+    ],
+)
+def test_tokens_of_another_kind_are_refused(tokens, message):
+    with pytest.raises(ValueError, match=message):
+        check_tokens(tokens, GEMMA)
+
+
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        (np.array([0, 1]), r"positions have shape \(2,\)"),
+        (np.array([[0, 1, 2]]), r"positions have shape \(1, 3\) and tokens \(1, 2\)"),
+        (np.array([[0.0, 1.0]]), r"positions have .* type float64"),
+    ],
+)
+def test_positions_that_do_not_fit_the_tokens_are_refused(positions, message):
+    with pytest.raises(ValueError, match=message):
+        check_tokens(np.array([[1, 2]]), GEMMA, positions)
+
+
+@pytest.mark.parametrize(
+    ("of", "config", "message"),
+    [
+        (GEMMA, GEMMA.replace(num_layers=3), "missing: blocks.2.attention.w_k"),
+        (presets.TINY_GEMMA3_270M, GEMMA, "not in the config: blocks.0.attention.k_norm.scale.* and 4 more"),
+        (
+            presets.TINY_GEMMA_7B,
+            GEMMA,
+            r"of another shape: blocks.0.attention.w_k \(10, 8, 12\), not \(10, 1, 12\)",
+        ),
+    ],
+)
+def test_params_of_another_config_are_refused(backend, of, config, message):
+    with pytest.raises(ValueError, match=f"these params are not those of tiny Gemma 2B.*{message}"):
+        backend.transformer.forward(backend.tree(random_params(of)), backend.array([[1, 2]]), config)
+
+
+def test_weights_are_left_out_on_purpose_by_name():
+    config = presets.TINY_GEMMA3_270M.replace(qk_norm=False)
+    kept = for_config(random_params(presets.TINY_GEMMA3_270M), config)
+    assert set(to_leaves(kept)) == set(shapes(config))
+    with pytest.raises(ValueError, match="missing .*q_norm"):
+        for_config(kept, presets.TINY_GEMMA3_270M)
+
+
+def test_numpy_says_that_it_cannot_multiply_bfloat16():
+    low = jax.tree.map(lambda leaf: np.asarray(jnp.asarray(leaf, jnp.bfloat16)), random_params(GEMMA))
+    with pytest.raises(
+        ValueError, match="params are bfloat16: NumPy multiplies float32 and float64; load with"
+    ):
+        numpy_transformer.forward(low, np.array([[1]]), GEMMA)
 
 
 def test_the_first_and_last_id_and_position_are_welcome():

@@ -196,3 +196,8 @@ def test_bad_files(tmp_path, content):
     (tmp_path / "x.model").write_bytes(content)
     with pytest.raises(ValueError, match="no SentencePiece model"):
         Tokenizer.from_file(tmp_path / "x.model")
+
+
+def test_half_a_character_is_refused_by_its_place(gemma):
+    with pytest.raises(ValueError, match="half a character, U\\+D83D at place 3"):
+        gemma.encode("abc\ud83d")

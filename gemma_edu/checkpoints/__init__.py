@@ -37,14 +37,14 @@ def load(source: str | os.PathLike[str], dtype: str = "float32", as_numpy: bool 
         dtype: "float32" or "bfloat16". Each tensor is converted as it is read: there are never two copies of
             a model.
         as_numpy: NumPy arrays for leaves instead of JAX arrays; JAX is not imported then (except by orbax
-            folders).
+            folders). The NumPy model computes in float32.
 
     Raises:
         CheckpointError: whatever is wrong with the checkpoint, in words that need no traceback.
     """
     place = placer(dtype, as_numpy)
     if source != cache.GEMMA3_270M:
-        return load_path(Path(source), place)
+        return load_path(Path(source).expanduser(), place)
     folder = cache.gemma3_270m()
     try:
         return load_path(folder, place)
@@ -77,7 +77,7 @@ def save(
     )
     if wrong:
         raise CheckpointError(f"params do not fit {config.name}: {'; '.join(wrong)}")
-    folder = Path(path)
+    folder = Path(path).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         hugging_face.save(folder, leaves, config, tokenizer)

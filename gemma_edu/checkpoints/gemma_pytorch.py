@@ -66,7 +66,9 @@ def _to_numpy(tensor: Any) -> Shaped[np.ndarray, "..."]:
 
     if tensor.dtype is torch.bfloat16:
         return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return tensor.numpy()
+    result = tensor.numpy()
+    result.flags.writeable = False  # it is a view of the mapped file, so `placing.own` must copy it
+    return result
 
 
 def _config(tensors: Tensors, frequencies: Tensor | None, where: str) -> ModelConfig:

@@ -43,9 +43,10 @@ GPT2_SIZES = {
 HARMLESS = set(
     "architectures model_type transformers_version dtype torch_dtype _name_or_path initializer_range "
     "use_cache pretraining_tp output_attentions output_hidden_states return_dict cache_implementation "
-    "task_specific_params id2label label2id problem_type chunk_size_feed_forward is_encoder_decoder n_ctx "
+    "task_specific_params id2label label2id problem_type chunk_size_feed_forward n_ctx tokenizer_class "
     "reorder_and_upcast_attn attn_implementation _attn_implementation _attn_implementation_autoset "
-    "gradient_checkpointing auto_map".split()
+    "gradient_checkpointing auto_map torchscript unsloth_version max_length min_length do_sample num_beams "
+    "temperature top_k top_p typical_p repetition_penalty no_repeat_ngram_size num_return_sequences".split()
 )
 """Bookkeeping, and choices that change speed or training but not what the model computes."""
 
@@ -129,19 +130,20 @@ def read(values: Mapping[str, Value], family: Family, name: str, where: str) -> 
     found["tie_embedding"] = fields.take("tie_word_embeddings", default=family.preset.tie_embedding)
     for field, allowed in family.only.items():
         fields.only(field, *allowed)
+    fields.only("is_encoder_decoder", False)
     gemma = family.preset.scale_embedding
     per_head = found["embed_dim"] // found["num_heads"]
-    found["head_dim"] = fields.take("head_dim", default=256 if gemma else per_head)
     if family.epsilon:
         found["norm_epsilon"] = fields.take(
             family.epsilon, default=1e-5 if family.table is names.gpt2 else 1e-6
         )
     _read_activation(fields, family, found)
     if family.table is names.gpt2:
-        found["num_kv_heads"] = found["num_heads"]
+        found["num_kv_heads"], found["head_dim"] = found["num_heads"], per_head
         found["hidden_dim"] = fields.take("n_inner", default=4 * found["embed_dim"])
     else:
         found["num_kv_heads"] = fields.take("num_key_value_heads", default=found["num_heads"])
+        found["head_dim"] = fields.take("head_dim", default=256 if gemma else per_head)
         _read_positions(fields, family, found)
     fields.finish(harmless)
     return family.preset.replace(name=name, **found)
@@ -189,7 +191,7 @@ def write(config: ModelConfig, family: Family) -> dict[str, Value]:
     """The fields of config.json for `config`, in the spelling that transformers 4 and 5 both read."""
     result: dict[str, Value] = {"architectures": [family.architecture], "model_type": family.model_type}
     result |= {theirs: getattr(config, ours) for theirs, ours in family.sizes.items()}
-    result |= {"head_dim": config.head_dim, "tie_word_embeddings": config.tie_embedding}
+    result |= {"tie_word_embeddings": config.tie_embedding}
     result |= {name: allowed[0] for name, allowed in family.only.items()}
     if family.epsilon:
         result[family.epsilon] = config.norm_epsilon
@@ -200,7 +202,8 @@ def write(config: ModelConfig, family: Family) -> dict[str, Value]:
         result |= dict.fromkeys(("hidden_act", "hidden_activation"), "gelu_pytorch_tanh")
     if family.table is names.gpt2:
         return result | {"n_inner": config.hidden_dim}
-    result |= {"num_key_value_heads": config.num_kv_heads, "rope_theta": config.rope_theta}
+    result |= {"head_dim": config.head_dim, "num_key_value_heads": config.num_kv_heads}
+    result["rope_theta"] = config.rope_theta
     if family.preset.window_size is not None:
         every = config.global_every
         result |= {

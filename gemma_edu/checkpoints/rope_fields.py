@@ -16,7 +16,7 @@ def take_thetas(fields: Fields, default: float, default_local: float | None) -> 
     local = fields.take("rope_local_base_freq", default=default_local) if default_local else None
     parameters = fields.take("rope_parameters", default={})
     fields.only("partial_rotary_factor", 1.0)
-    _refuse_scaling(fields, "rope_scaling", fields.take("rope_scaling", default={}))
+    theta = _theta(fields, "rope_scaling", fields.take("rope_scaling", default={}), theta)
     if not isinstance(parameters, dict):
         fields.refuse(f"rope_parameters = {parameters!r} (accepted: a dictionary)")
     elif default_local is None:
@@ -33,7 +33,7 @@ def take_thetas(fields: Fields, default: float, default_local: float | None) -> 
 
 
 def _theta(fields: Fields, name: str, parameters: object, default: object) -> object:
-    """The base in one dictionary of `rope_parameters`."""
+    """The base in one dictionary of `rope_parameters`, or in `rope_scaling`, which may hold it too."""
     _refuse_scaling(fields, name, parameters or {})
     return parameters.get("rope_theta", default) if isinstance(parameters, dict) else default
 

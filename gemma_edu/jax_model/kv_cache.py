@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from gemma_edu.config import ModelConfig
-from gemma_edu.inputs import check_tokens, is_traced
+from gemma_edu.inputs import check_params, check_tokens, is_traced
 from gemma_edu.jax_model.attention import attend, combine, project
 from gemma_edu.jax_model.block import after, before
 from gemma_edu.jax_model.feedforward import feedforward
@@ -62,8 +62,9 @@ def prefill(
     `padding` counts the tokens at the *start* of each row that are no part of its prompt.
 
     Raises:
-        ValueError: more tokens than `capacity`, ids outside the vocabulary, no tokens at all.
+        ValueError: params of another config, more tokens than `capacity`, ids outside the vocabulary, no tokens at all.
     """
+    check_params(params, config)
     check_tokens(tokens, config)
     B, T = tokens.shape
     if T > capacity:
@@ -89,29 +90,32 @@ def decode(
 ) -> tuple[Float[Array, "B V"], Cache]:
     """Read one more token per row: logits for the token after it, and the cache with it.
 
+    Inside `jax.jit`, where values are unknown, a full cache gives NaN logits.
+
     Raises:
         ValueError: the cache is full, or an id or position is out of range (all checked outside `jax.jit`, where
             values are known).
     """
     positions_B1 = (cache.length - cache.padding)[:, None]
     check_tokens(tokens[:, None], config, positions_B1)
-    _check_room(cache, config)
+    full = _is_full(cache, config)
+    if not is_traced(full) and full:
+        raise ValueError("the cache is full: prefill with a larger capacity")
     x_B1D = embed_tokens(params.embedding, tokens[:, None], positions_B1, config)
     layers = []
     for layer, block in enumerate(params.blocks):
         attention = functools.partial(_extend, cache=cache, layer=layer, config=config)
         x_B1D, layer_cache = _block(block, x_B1D, attention, config)
         layers.append(layer_cache)
-    logits_B1V = read_out(params, x_B1D, config)
-    return logits_B1V[:, 0], Cache(tuple(layers), cache.length + 1, cache.padding)
+    logits_BV = read_out(params, x_B1D, config)[:, 0]
+    return jnp.where(full, jnp.nan, logits_BV), Cache(tuple(layers), cache.length + 1, cache.padding)
 
 
-def _check_room(cache: Cache, config: ModelConfig) -> None:
-    """Refuse a token that would overwrite one that some layer still has to see; a full window may wrap around."""
+def _is_full(cache: Cache, config: ModelConfig) -> Bool[Array, ""]:
+    """Whether one more token would overwrite one that some layer still has to see; a full window may wrap around."""
     places = [layer.k.shape[1] for layer in cache.layers]
     bounded = [size for layer, size in enumerate(places) if size != config.window(layer)]
-    if bounded and not is_traced(cache.length) and int(cache.length) >= min(bounded):
-        raise ValueError(f"the cache is full: it holds {min(bounded)} tokens; prefill with a larger capacity")
+    return cache.length >= min(bounded, default=jnp.iinfo(jnp.int32).max)
 
 
 def _read(
@@ -148,7 +152,7 @@ def _extend(
 def _block(
     params: Block, x: Float[Array, "B T D"], attention: AttentionWithCache, config: ModelConfig
 ) -> tuple[Float[Array, "B T D"], LayerCache]:
-    """`block.block` with an attention that returns its cache as well."""
+    """`block.block` with an attention that returns its cache as well; the tests hold the two to the same logits."""
     y_BTD, cache = attention(params.attention, before(params.attention_norm, x, config))
     x_BTD = after(params.post_attention_norm, x, y_BTD, config)
     y_BTD = feedforward(params.feedforward, before(params.feedforward_norm, x_BTD, config), config)

@@ -39,9 +39,12 @@ def forward(params: Params, tokens: Int[Array, "B T"], config: ModelConfig) -> F
     """Logits, as `transformer.forward` gives them, from weights that went through `stack`.
 
     Raises:
-        ValueError: token ids outside the vocabulary, positions past a learned table, no tokens at all.
+        ValueError: params that are not stacked, token ids outside the vocabulary, positions past a learned
+            table, no tokens at all.
     """
     check_tokens(tokens, config)
+    if params.blocks[0].attention.w_q.ndim != 4:
+        raise ValueError("these params are not stacked: pass them through layer_scan.stack first")
     positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
     period = min(config.global_every, config.num_layers)
     stacked, left_over = params.blocks[:period], params.blocks[period:]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gemma_edu.config import ModelConfig, PositionKind
-from gemma_edu.inputs import check_tokens
+from gemma_edu.inputs import check_params, check_tokens
 from gemma_edu.jax_model.block import block
 from gemma_edu.jax_model.embedding import embed, unembed
 from gemma_edu.jax_model.masks import attention_mask
@@ -45,8 +45,10 @@ def forward(
     Inside `jax.jit` (config static) values are unknown, so only shapes are checked there.
 
     Raises:
-        ValueError: token ids outside the vocabulary, positions past a learned table, no tokens at all.
+        ValueError: params of another config, token ids outside the vocabulary, positions past a learned table,
+            no tokens at all.
     """
+    check_params(params, config)
     check_tokens(tokens, config, positions)
     if positions is None:
         positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)

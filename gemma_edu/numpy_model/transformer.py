@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gemma_edu.config import ModelConfig, PositionKind
-from gemma_edu.inputs import check_tokens
+from gemma_edu.inputs import check_params, check_tokens
 from gemma_edu.numpy_model.block import block
 from gemma_edu.numpy_model.embedding import embed, unembed
 from gemma_edu.numpy_model.masks import attention_mask
@@ -45,8 +45,15 @@ def forward(
     `positions` count from 0 unless given; −1 marks padding, which nobody attends to and whose logits mean nothing.
 
     Raises:
-        ValueError: token ids outside the vocabulary, positions past a learned table, no tokens at all.
+        ValueError: params of another config or dtype, token ids outside the vocabulary, positions past a learned table,
+            no tokens at all.
     """
+    check_params(params, config)
+    if params.embedding.table.dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"params are {params.embedding.table.dtype}: NumPy multiplies float32 and float64; load with "
+            'dtype="float32", or use the JAX model'
+        )
     check_tokens(tokens, config, positions)
     if positions is None:
         positions = np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape)

@@ -63,6 +63,8 @@ def from_gguf(fields: Mapping[str, Field]) -> protobuf.ModelProto:
             setattr(trainer, f"{role}_piece", result.pieces[index].piece)
     if 0 <= trainer.unk_id < len(result.pieces):
         result.pieces[trainer.unk_id].type = Piece.UNKNOWN
-    normalizer.name, normalizer.add_dummy_prefix = "identity", bool(get("add_space_prefix", True))
+    architecture = fields.get("general.architecture")
+    gemma = architecture is not None and str(architecture.contents()).startswith("gemma")
+    normalizer.name, normalizer.add_dummy_prefix = "identity", bool(get("add_space_prefix", not gemma))
     normalizer.remove_extra_whitespaces, normalizer.escape_whitespaces = False, True
     return result

@@ -107,10 +107,17 @@ class Tokenizer:
 
         Raises:
             TypeError: for anything but a string.
-            ValueError: for `add_bos` with a tokenizer that has no such token.
+            ValueError: for half a surrogate pair, and for `add_bos` with a tokenizer that has no such token.
         """
         if not isinstance(text, str):
             raise TypeError(f"text is a {type(text).__name__}, needs a str: encode one text at a time")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = f"U+{ord(text[error.start]):04X} at place {error.start}"
+            raise ValueError(
+                f"text holds half a character, {half}: was a pair of surrogates cut apart?"
+            ) from None
         if add_bos and self.bos is None:
             raise ValueError("this tokenizer has no beginning-of-text token: encode without add_bos")
         ids = [self.bos] if add_bos else []
