@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from gemma_edu.config import ModelConfig
 from gemma_edu.inputs import check_ids, check_params
@@ -109,7 +109,7 @@ def _pieces(model: Model, prompt: list[int], steps: Iterator[list[int | None]]) 
 
 def generate_tokens(
     params: Params,
-    prompts: Sequence[Sequence[int] | np.ndarray],
+    prompts: Sequence[Sequence[int] | Shaped[np.ndarray, "..."]],
     config: ModelConfig,
     sampling: Sampling | None = None,
     end_tokens: Collection[int] = (),
@@ -168,7 +168,7 @@ def _round_up(length: int) -> int:
 
 
 def _pad_left(
-    prompts: Sequence[Sequence[int] | np.ndarray], config: ModelConfig, max_tokens: int
+    prompts: Sequence[Sequence[int] | Shaped[np.ndarray, "..."]], config: ModelConfig, max_tokens: int
 ) -> tuple[Int[Array, "B T"], Int[Array, " B"]]:
     """All prompts as one array, padded at their start to a common rounded length, and the padding of each."""
     rows = [np.asarray(prompt) for prompt in prompts]

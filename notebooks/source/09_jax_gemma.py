@@ -3,7 +3,7 @@
 #
 # # 09 · The whole model in JAX
 #
-# Below, one model writes the same words in four ways. The weights are the same, and so are the logits, to the third decimal. The speed is not: on the machine that made this page, the last way was four times as fast as the first and reached half of what any program could. We build the model and find out where that factor comes from, and where the other half went.
+# Below, one model writes the same words in four ways. The weights are the same, and so are the logits, to the third decimal. The speed is not: on the machine that made this page, the last way was three to four times as fast as the first, and about half as fast as any program can be there. We build the model and find out where that factor comes from, and where the other half went.
 #
 # *90 minutes, difficulty 3 of 5. You need NumPy and matrix products. The lessons 02 to 08 belong to the components, one each; here each gets a sentence or two.*
 
@@ -742,7 +742,7 @@ assert weights_count == 268_098_176
 # %% [markdown]
 # (A *FLOP* is one multiplication or addition; each weight needs two per token.)
 #
-# NumPy and JAX op by op run the same operations, but NumPy runs all except its matrix products on one core. Between op by op and compiled lies the compiler, which joins small operations into one pass over memory and leaves Python out. That gain is modest here, as large products fill most of the time. The step to the cache is of another kind: less work. What then remains is mostly reading the weights, and there only fewer bytes help; in the gap that is left, memory waits while hundreds of small operations run between the large products. That is why phones run models with 4 bits per weight. Prefill is the opposite case: it reads the weights once for a whole prompt, and the limit is arithmetic.
+# NumPy and JAX op by op run the same operations, one after the other, and which of the two is ahead depends on the machine: JAX pays a little for handing over each of a thousand small operations, NumPy runs all but its matrix products on one core. Between op by op and compiled lies the compiler, which joins small operations into one pass over memory and leaves Python out. That gain is modest here, as large products fill most of the time. The step to the cache is of another kind: less work. What then remains is mostly reading the weights, and there only fewer bytes help; in the gap that is left, memory waits while hundreds of small operations run between the large products. That is why phones run models with 4 bits per weight. Prefill is the opposite case: it reads the weights once for a whole prompt, and the limit is arithmetic.
 #
 # ## Break it on purpose
 #

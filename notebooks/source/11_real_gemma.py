@@ -642,7 +642,9 @@ needed = np.argsort(costs)[::-1][:3].tolist()
 print(
     f"intact {intact:.2f}; most needed: layers {needed}; least needed: layer {np.argmin(costs)}, {min(costs):.2f}"
 )
-assert needed == [1, 5, 3]
+assert needed == [1, 5, 3], (
+    "another order: do all other layers keep their number, and so their window and theta?"
+)
 
 # %% [markdown]
 # ## Take home
