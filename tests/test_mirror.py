@@ -18,7 +18,7 @@ FROM_JAX_NN = {
 }
 """What NumPy has to spell out and JAX has ready-made in `jax.nn`."""
 
-SHAPED = {"Float", "Int", "Bool"}
+SHAPED = {"Float", "Int", "Bool", "Shaped"}
 
 
 def files(model):
