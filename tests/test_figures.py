@@ -13,7 +13,9 @@ matplotlib.use("Agg")
 from IPython.display import Image  # noqa: E402
 from matplotlib import pyplot as plt  # noqa: E402
 
+from gemma_edu import presets  # noqa: E402
 from gemma_edu.figures import style  # noqa: E402
+from gemma_edu.figures.data_flow import data_flow  # noqa: E402
 
 ALT = "A straight line that rises from 1 to 2."
 
@@ -122,3 +124,11 @@ def test_html_export_has_the_alt_text():
 def test_the_package_imports_without_matplotlib():
     code = "import sys; sys.modules['matplotlib'] = None; import gemma_edu"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_data_flow_of_a_sandwich_names_every_norm_and_a_post_norm_model_is_refused():
+    labels = {text.get_text() for text in data_flow(presets.GEMMA3_270M).axes[0].texts}
+    assert {"block\n× 18", "attention", "GeGLU"} <= labels
+    plt.close("all")
+    with pytest.raises(ValueError, match="Transformer base"):
+        data_flow(presets.TRANSFORMER_BASE)
