@@ -163,6 +163,13 @@ def test_decode_checks_its_tokens_and_positions():
         kv_cache.decode(params, tokens[:, 0], cache, config)
 
 
+@pytest.mark.parametrize("padding", [[0, 4, 0], [-1, 0, 0]])
+def test_a_row_needs_a_token_of_its_own(padding):
+    tokens = jnp.zeros((B, 4), jnp.int32)
+    with pytest.raises(ValueError, match=r"of 4 tokens in a row, 0 to 3 can be padding"):
+        kv_cache.prefill(jax_params(GEMMA3), tokens, jnp.array(padding), GEMMA3, CAPACITY)
+
+
 def test_prefill_checks_its_tokens():
     with pytest.raises(ValueError, match="token id 11 is outside"):
         kv_cache.prefill(jax_params(GEMMA3), jnp.array([[11]]), jnp.zeros(1, jnp.int32), GEMMA3, CAPACITY)

@@ -62,7 +62,8 @@ def prefill(
     `padding` counts the tokens at the *start* of each row that are no part of its prompt.
 
     Raises:
-        ValueError: params of another config, more tokens than `capacity`, ids outside the vocabulary, no tokens at all.
+        ValueError: params of another config, more tokens than `capacity`, ids outside the vocabulary, no tokens at
+            all, or a row of nothing but padding.
     """
     check_params(params, config)
     check_tokens(tokens, config)
@@ -70,6 +71,10 @@ def prefill(
     if T > capacity:
         raise ValueError(
             f"a prompt of {T} tokens does not fit a cache of {capacity}: raise the capacity or shorten it"
+        )
+    if not is_traced(padding) and not (0 <= min(padding.tolist()) and max(padding.tolist()) < T):
+        raise ValueError(
+            f"padding is {padding.tolist()}: of {T} tokens in a row, 0 to {T - 1} can be padding"
         )
     positions_BT = jnp.maximum(jnp.arange(T) - padding[:, None], -1)
     x_BTD = embed_tokens(params.embedding, tokens, positions_BT, config)
