@@ -20,8 +20,9 @@ test: $(VENV)/installed  ## unit tests, then every stored notebook against what 
 lab: $(VENV)/installed  ## open the lessons in JupyterLab
 	$(BIN)/python -m jupyterlab --notebook-dir notebooks
 
-parity: $(VENV)/parity-installed  ## our models against transformers and the launch code, computed live
+parity: $(VENV)/parity-installed  ## our models against the official code, live; and the tests that read PyTorch files
 	$(BIN)/python -m pytest -q -m parity tests/parity
+	$(BIN)/python -m pytest -q tests/test_checkpoints_formats.py tests/test_checkpoints_bad_input.py
 
 notebooks: $(VENV)/installed  ## rebuild the stored notebooks whose source changed
 	$(BIN)/python tools/notebooks.py build
