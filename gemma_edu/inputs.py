@@ -61,10 +61,11 @@ def check_tokens(tokens, config: ModelConfig, positions=None) -> None:
             f"tokens have shape {tuple(tokens.shape)}: give at least one token, such as the model's <bos>"
         )
     if not is_traced(tokens):
-        check_ids(int(np.min(tokens)), int(np.max(tokens)), config)
+        ids = np.asarray(tokens)  # NumPy's own: inside jit, a jnp.min of known ids would be unknown
+        check_ids(int(ids.min()), int(ids.max()), config)
     last = tokens.shape[1] - 1
     if positions is not None and not is_traced(positions):
-        last = int(np.max(positions))
+        last = int(np.asarray(positions).max())
     if config.position is PositionKind.LEARNED and last >= config.context_length:
         raise ValueError(
             f"position {last} has no vector: {config.name} learned {config.context_length} positions; "

@@ -14,7 +14,7 @@ from IPython.display import Image  # noqa: E402
 from matplotlib import pyplot as plt  # noqa: E402
 
 from gemma_edu import presets  # noqa: E402
-from gemma_edu.figures import style  # noqa: E402
+from gemma_edu.figures import show_source, style  # noqa: E402
 from gemma_edu.figures.data_flow import data_flow  # noqa: E402
 
 ALT = "A straight line that rises from 1 to 2."
@@ -132,3 +132,11 @@ def test_the_data_flow_of_a_sandwich_names_every_norm_and_a_post_norm_model_is_r
     plt.close("all")
     with pytest.raises(ValueError, match="Transformer base"):
         data_flow(presets.TRANSFORMER_BASE)
+
+
+def test_show_source_displays_functions_as_they_stand_in_the_package(monkeypatch):
+    displayed = []
+    monkeypatch.setattr("IPython.display.display", lambda markdown: displayed.append(markdown.data))
+    show_source(style.show, data_flow)
+    assert displayed[0].startswith("```python\ndef show(fig: Figure") and displayed[0].endswith("\n```")
+    assert displayed[0].count("\ndef data_flow(") == 1

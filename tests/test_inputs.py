@@ -153,3 +153,10 @@ assert sys.modules["jax"] is None
 def test_the_numpy_model_runs_where_jax_cannot_be_imported():
     result = subprocess.run([sys.executable, "-c", RUN_WITHOUT_JAX], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_known_values_are_looked_at_even_while_jax_traces_something_else():
+    tokens, wrong = jnp.array([[0, 10]]), jnp.array([[0, 11]])
+    assert jax.jit(lambda x: (check_tokens(tokens, GEMMA, tokens), x)[1])(1.0) == 1.0
+    with pytest.raises(ValueError, match="token id 11"):
+        jax.jit(lambda x: (check_tokens(wrong, GEMMA), x)[1])(1.0)

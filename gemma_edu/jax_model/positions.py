@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 def rope_frequencies(head_dim: int, theta: float) -> Float[Array, " R"]:
     """theta^(−2r/H) for each of the R = H/2 pairs, in radians per position (Su et al. 2021, section 3.2.2).
 
-    NumPy computes this constant in float64: a float32 power is off by 5e-7, which position 8192 makes 4e-3 radians.
+    NumPy computes this constant in float64 and rounds it once, so it does not depend on how well a device takes powers.
     """
     return jnp.asarray(theta ** (-np.arange(0, head_dim, 2) / head_dim), jnp.float32)
 

@@ -377,17 +377,10 @@ figures.show(fig, alt)
 #
 # $$\text{perplexity} = \exp\Big(-\frac{1}{n}\sum_{t=1}^{n} \log p(\text{token}_t \mid \text{tokens before } t)\Big)$$
 #
-# A perplexity of 8 means: as uncertain as if each next token were drawn from 8 equally likely ones. The text was written for this page.
+# A perplexity of 8 means: as uncertain as if each next token were drawn from 8 equally likely ones. The text is a paragraph on the water cycle, written for this course; the lessons before this one measure their breakages on it, too.
 
 # %%
-text = (
-    "The water cycle describes how water moves between the sea, the air and the land. The sun heats "
-    "the surface of the ocean, and some of the water evaporates and rises into the air as vapour. As "
-    "the vapour rises it cools, and it condenses into tiny drops that form clouds. When the drops "
-    "grow heavy enough they fall as rain or snow. Some of the rain sinks into the ground, and the "
-    "rest runs off into streams and rivers, which carry it back to the sea. Then the cycle begins "
-    "again."
-)
+text = course_data.path("water_cycle.txt").read_text(encoding="utf-8")
 text_ids = tokenizer.encode(text, add_bos=True)
 
 
