@@ -24,8 +24,9 @@ parity: $(VENV)/parity-installed  ## our models against the official code, live;
 	$(BIN)/python -m pytest -q -m parity tests/parity
 	$(BIN)/python -m pytest -q tests/test_checkpoints_formats.py tests/test_checkpoints_bad_input.py
 
-notebooks: $(VENV)/installed  ## rebuild the stored notebooks whose source changed
+notebooks: $(VENV)/installed  ## rebuild the stored notebooks whose source changed, and the table of exercises
 	$(BIN)/python tools/notebooks.py build
+	$(BIN)/python tools/exercise_table.py
 
 lint: $(VENV)/installed  ## is the code in its house style? (make format puts it there)
 	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check .

@@ -128,7 +128,9 @@ def test_rules_about_how_a_lesson_is_written(tmp_path, old, new, message):
     assert re.search(message, found), found
 
 
-@pytest.mark.parametrize("call", ["np.testing.assert_allclose(1, 1)", "assert_equal(1, 1)", "assert 1"])
+@pytest.mark.parametrize(
+    "call", ["np.testing.assert_allclose(1, 1)", "assert_equal(1, 1)", "assert 1", 'check("f", f)']
+)
 def test_each_way_to_assert_counts(tmp_path, call):
     source = write_course(tmp_path, LESSON.replace("assert ax is not None", call))
     store(source)
@@ -138,6 +140,15 @@ def test_each_way_to_assert_counts(tmp_path, call):
 def test_small_functions_may_resemble_the_package(tmp_path):
     source = write_course(tmp_path, LESSON.replace("1 / 0", "def double(x):\n    return 2 * x\n1 / 0"))
     (tmp_path / "gemma_edu/double.py").write_text("def twice(x):\n    return 2 * x\n")
+    store(source)
+    assert problems(source) == ""
+
+
+def test_a_solution_may_be_the_one_that_its_check_knows(tmp_path):
+    source = write_course(tmp_path, LESSON.replace("1 / 0", PASTE + "\n1 / 0"))
+    (tmp_path / "gemma_edu/numbers.py").unlink()
+    (tmp_path / "gemma_edu/checks/exercises").mkdir(parents=True)
+    (tmp_path / "gemma_edu/checks/exercises/numbers.py").write_text(PACKAGE)
     store(source)
     assert problems(source) == ""
 

@@ -87,8 +87,7 @@ def test_the_types_of_the_package_are_checked_while_tests_run(pytestconfig):
 def test_the_wheel_has_every_package_and_the_files_that_lessons_read():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     folders = {
-        "gemma_edu",
-        *(f"gemma_edu.{init.parent.name}" for init in ROOT.glob("gemma_edu/*/__init__.py")),
+        ".".join(init.parent.relative_to(ROOT).parts) for init in ROOT.glob("gemma_edu/**/__init__.py")
     }
     assert set(settings["packages"]) == folders | {"gemma_edu.data"}
     packed = {
@@ -97,5 +96,5 @@ def test_the_wheel_has_every_package_and_the_files_that_lessons_read():
         for path in (ROOT / "data").glob(pattern)
     }
     lessons = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/source/*.py"))
-    read = set(re.findall(r'"(golden/[\w.]+|[\w.]+\.csv)"', lessons))
+    read = set(re.findall(r'"(golden/[\w.]+|[\w.]+\.(?:csv|txt))"', lessons))
     assert read and read <= packed

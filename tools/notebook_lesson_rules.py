@@ -92,7 +92,7 @@ def assertion_in_every_section(lesson: Lesson) -> Iterator[str]:
             section = headings[-1] if headings else section
         elif cell.cell_type == "code" and section is not None:
             skipped = "nbval-skip" in cell.metadata.get("tags", [])
-            found = not skipped and any(_is_assertion(node) for node in _nodes(cell.source))
+            found = not skipped and any(is_assertion(node) for node in nodes(cell.source))
             asserting[section] = asserting.get(section, False) or found
     for section, found in asserting.items():
         if not found:
@@ -120,7 +120,7 @@ LESSON_RULES: tuple[Callable[[Lesson], Iterator[str]], ...] = (
 )
 
 
-def _nodes(source: str) -> Iterator[ast.AST]:
+def nodes(source: str) -> Iterator[ast.AST]:
     """The syntax nodes of a cell; none where it is no Python, which another rule reports."""
     try:
         return ast.walk(ast.parse(source))
@@ -128,17 +128,17 @@ def _nodes(source: str) -> Iterator[ast.AST]:
         return iter(())
 
 
-def _is_assertion(node: ast.AST) -> bool:
-    """`assert ...`, or a call of a function named assert_..., as in np.testing."""
+def is_assertion(node: ast.AST) -> bool:
+    """`assert ...`, a call of a function named assert_..., as in np.testing, or an exercise's check."""
     if isinstance(node, ast.Call):
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        return name.startswith("assert_")
+        return name.startswith("assert_") or name == "check"
     return isinstance(node, ast.Assert)
 
 
 def _function_bodies(source: str) -> Iterator[tuple[str, str]]:
     """Each function's name and its body as text, without docstring, comments and layout."""
-    for node in _nodes(source):
+    for node in nodes(source):
         if isinstance(node, ast.FunctionDef):
             body = node.body[1:] if ast.get_docstring(node) is not None else node.body
             if sum(1 for statement in body for _ in ast.walk(statement)) >= SMALLEST_PASTE:
@@ -147,9 +147,10 @@ def _function_bodies(source: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache
 def _package_bodies(root: Path) -> dict[str, str]:
-    """The body of every function in gemma_edu, and where it stands."""
+    """The body of every function in gemma_edu, and where it stands; answers to exercises stand in lessons, too."""
     return {
         body: f"{path.relative_to(root).as_posix()}:{name}()"
         for path in sorted((root / "gemma_edu").rglob("*.py"))
+        if "checks" not in path.relative_to(root).parts
         for name, body in _function_bodies(path.read_text(encoding="utf-8"))
     }

@@ -1,7 +1,8 @@
 """What every stored notebook must satisfy. Each rule is a small function that yields what is wrong.
 
 The rules read the stored notebook and its source; none of them starts a kernel. Here are the rules about
-the file and its outputs; those about how a lesson is written are in `notebook_lesson_rules.py`.
+the file and its outputs; those about how a lesson is written are in `notebook_lesson_rules.py`,
+and those about its exercises in `notebook_exercise_rules.py`.
 """
 
 import io
@@ -14,6 +15,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from tools.notebook_exercise_rules import EXERCISE_RULES
 from tools.notebook_format import (
     Lesson,
     NotebookError,
@@ -125,6 +127,7 @@ RULES: tuple[Callable[[Lesson], Iterator[str]], ...] = (
     no_private_output,
     outputs_have_alt_text,
     *LESSON_RULES,
+    *EXERCISE_RULES,
 )
 
 

@@ -1,0 +1,34 @@
+"""The exercises: a right answer, the arguments it is tried on, and the known wrong versions.
+
+One file for each part of the model, two where one would be long. Importing this package registers them all.
+"""
+
+from gemma_edu.checks.exercises import (
+    attention,
+    block,
+    embedding,
+    feedforward,
+    feedforward_curves,
+    jax_model,
+    masks,
+    norms,
+    positions,
+    positions_in_use,
+    transformer,
+    weight_tying,
+)
+
+__all__ = [
+    "attention",
+    "block",
+    "embedding",
+    "feedforward",
+    "feedforward_curves",
+    "jax_model",
+    "masks",
+    "norms",
+    "positions",
+    "positions_in_use",
+    "transformer",
+    "weight_tying",
+]
