@@ -10,6 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from gemma_edu import checkpoints, course_data, figures, presets
+from gemma_edu.checks import EXERCISES, CheckFailed, check
 from gemma_edu.figures.data_flow import data_flow
 
 ROOT = Path(__file__).parent.parent
@@ -52,3 +53,10 @@ def test_its_make_targets_exist():
 def test_a_missing_course_file_names_both_places():
     with pytest.raises(FileNotFoundError, match="nothing.csv is in neither .*data nor .*data"):
         course_data.path("nothing.csv")
+
+
+def test_its_example_of_a_diagnosis_is_what_the_check_says():
+    (rounded,) = [m for m in EXERCISES["rope_complex"].mutants if m.name == "rope_of_rounded_positions"]
+    with pytest.raises(CheckFailed) as caught:
+        check("rope_complex", rounded.wrong)
+    assert f"```text\n{caught.value}\n```" in README

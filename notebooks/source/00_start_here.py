@@ -570,32 +570,32 @@ show(
 # %% [markdown]
 # ## The map
 #
-# Three lessons are here today: this one, 09 and 11. The others arrive later.
+# The lessons with a link are here today; the others arrive later.
 #
-# | lesson | after it you can | today |
-# |---|---|---|
-# | 00 start here | name the parts of Gemma and count them to the digit | **here** |
-# | 01 tokenizer | train a tokenizer; say why Gemma has 256,000 tokens; write a chat prompt | |
-# | 02 embedding scaling | say where √D comes from and what rounding makes of it | |
-# | 03 RMSNorm with unit offset | normalise a vector as Gemma does, and say why it multiplies by 1 + scale | |
-# | 04 RoPE | mark a position by turning pairs of numbers | |
-# | 05 multi-query attention | build attention by hand, with many key/value heads, a few, or one | |
-# | 06 GeGLU | build the feed-forward and its gate | |
-# | 07 weight tying | use one table for reading and for writing | |
-# | 08 the whole model in NumPy | put the parts together and run a real Gemma in plain NumPy | |
-# | 09 the whole model in JAX | compile it, generate fast, prove it equal to NumPy and Google's | **here** |
-# | 10 generation | steer the choice of the next token | |
-# | 11 real Gemma | load published weights, look inside, break one piece and hear it | **here** |
-# | 12 Gemma, Llama 2, OLMo | tell five models apart by their configs, and train the variants | |
-# | 13 bug museum | recognise the real bugs of real ports | |
-# | 14 pretraining | train a small Gemma from nothing | |
-# | 15 TPU pods | spread a model over many chips | |
-# | 16 instruction tuning | teach a base model to answer | |
-# | 17 RLHF | train on preferences, and see how that can go wrong | |
+# | lesson | after it you can |
+# |---|---|
+# | 00 start here | name the parts of Gemma and count them to the digit |
+# | 01 tokenizer | train a tokenizer; say why Gemma has 256,000 tokens; write a chat prompt |
+# | [02 embedding scaling](02_embedding_scaling.ipynb) | say where √D comes from and what rounding makes of it |
+# | [03 RMSNorm with unit offset](03_rmsnorm.ipynb) | normalise a vector as Gemma does, and say why it multiplies by 1 + scale |
+# | [04 RoPE](04_rope.ipynb) | mark a position by turning pairs of numbers |
+# | [05 multi-query attention](05_multi_query_attention.ipynb) | build attention by hand, with many key/value heads, a few, or one |
+# | [06 GeGLU](06_geglu.ipynb) | build the feed-forward and its gate |
+# | [07 weight tying](07_weight_tying.ipynb) | use one table for reading and for writing |
+# | [08 the whole model in NumPy](08_numpy_gemma.ipynb) | put the parts together and run a real Gemma in plain NumPy |
+# | [09 the whole model in JAX](09_jax_gemma.ipynb) | compile it, generate fast, prove it equal to NumPy and Google's |
+# | 10 generation | steer the choice of the next token |
+# | [11 real Gemma](11_real_gemma.ipynb) | load published weights, look inside, break one piece and hear it |
+# | 12 Gemma, Llama 2, OLMo | tell five models apart by their configs, and train the variants |
+# | 13 bug museum | recognise the real bugs of real ports |
+# | 14 pretraining | train a small Gemma from nothing |
+# | 15 TPU pods | spread a model over many chips |
+# | 16 instruction tuning | teach a base model to answer |
+# | 17 RLHF | train on preferences, and see how that can go wrong |
 #
 # The numbers are the order. Lessons 02 to 07 each take one box of the picture above and lean little on one
 # another, so you may take them as you like; 08 needs all of them; from 09 on each builds on the model.
-# Today, read 09 and then 11. If you would rather watch a trained model than build one, begin with 11.
+# If you would rather watch a trained model than build one, begin with 11.
 #
 # ## Warm-up
 #
@@ -740,7 +740,7 @@ assert cache_bytes(presets.GEMMA_2B.replace(num_kv_heads=8)) == 8 * small_cache
 # 3. Do not trust a table before you have recomputed it: F is half of what Table 1 prints, and the first
 #    print's averages are not the means of its own rows.
 #
-# **Read next.** [Lesson 09](09_jax_gemma.ipynb), the whole model in JAX, or [lesson
+# **Read next.** [Lesson 02](02_embedding_scaling.ipynb), the first box of the picture, or [lesson
 # 11](11_real_gemma.ipynb), a real Gemma from the inside. The report itself,
 # [arXiv:2403.08295](https://arxiv.org/abs/2403.08295), is next on the desk: of its section on the
 # architecture you now know every number.

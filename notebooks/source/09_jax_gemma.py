@@ -22,18 +22,17 @@ if importlib.util.find_spec("gemma_edu") is None:
 
 # %%
 import functools
-import inspect
 import time
 from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 
 from gemma_edu import checkpoints, course_data, presets
-from gemma_edu.figures import COLOURS, apply, show
+from gemma_edu.checks import check
+from gemma_edu.figures import COLOURS, apply, show, show_source
 from gemma_edu.jax_model import kv_cache, layer_scan
 from gemma_edu.jax_model import transformer as jax_transformer
 from gemma_edu.jax_model.params import init
@@ -240,24 +239,18 @@ def noisy(config, seed=0):
 # %% [markdown]
 # For eight, two and one key/value heads:
 
-# %%
+# %% tags=["contract"]
 my_compiled_forward = jax.jit(my_forward, static_argnames="config")
 small_BT = np.random.default_rng(0).integers(0, 11, (3, 7))
 for tiny in (presets.TINY_GEMMA_2B, presets.TINY_GEMMA_7B, presets.TINY_GROUPED):
     mine = my_compiled_forward(noisy(tiny), small_BT, tiny)
-    package = compiled_forward(noisy(tiny), small_BT, tiny)
-    np.testing.assert_allclose(mine, package, atol=1e-5, rtol=1e-5)
+    for package in (jax_transformer.forward, numpy_transformer.forward):
+        np.testing.assert_allclose(mine, package(noisy(tiny), small_BT, tiny), atol=1e-5, rtol=1e-5)
 
 # %% [markdown]
-# Yours equals the package's. The package's `forward` is hardly longer. This is its source, read from the installed file:
-
+# Yours equals the package's, in JAX and in NumPy. The package's `forward` is hardly longer. This is its source, read from the installed file:
 
 # %%
-def show_source(function):
-    """A function as it stands in the package."""
-    display(Markdown(f"```python\n{inspect.getsource(function)}```"))
-
-
 show_source(jax_transformer.forward)
 
 # %% [markdown]
@@ -840,32 +833,10 @@ def pad_left(prompts):
 
 
 # %% [markdown]
-# The check uses two models. Gemma's RoPE sees only distances, so a shift of all positions would pass; GPT-2's learned positions do not forgive it.
-
+# The check compares both arrays. Gemma's RoPE sees only distances, so Gemma would forgive you a shift of all positions; GPT-2, whose positions are learned one by one, would not.
 
 # %%
-def check_pad_left(pad_left):
-    prompts = [[3], [1, 2, 3, 4, 5], [9, 8], [10, 0, 10]]
-    assert pad_left(prompts) is not None, "the function returns None: does it end in a return?"
-    for tiny in (presets.TINY_GEMMA3_270M, presets.TINY_GPT2_124M):
-        tokens_BT, positions_BT = (np.asarray(array) for array in pad_left(prompts))
-        found = (tokens_BT.shape, positions_BT.shape)
-        assert found == ((4, 5), (4, 5)), f"shapes {found}; 4 prompts of at most 5 tokens give (4, 5) twice"
-        for row, prompt in enumerate(prompts):
-            end = tokens_BT[row, 5 - len(prompt) :].tolist()
-            assert end == prompt, f"row {row} ends in {end}, its prompt is {prompt}: padding goes to the left"
-            tokens_1T, positions_1T = tokens_BT[row : row + 1], positions_BT[row : row + 1]
-            logits_BTV = numpy_transformer.forward(noisy(tiny), tokens_1T, tiny, positions_1T)
-            alone_BTV = numpy_transformer.forward(noisy(tiny), np.array([prompt]), tiny)
-            error = np.abs(logits_BTV[0, -1] - alone_BTV[0, -1]).max()
-            assert error < 1e-4, (
-                f"{tiny.name}, prompt {prompt}: logits off by {error:.3f} with positions "
-                f"{positions_1T[0].tolist()}; a prompt starts at position 0, and padding is −1"
-            )
-    return "pad_left: right"
-
-
-check_pad_left(pad_left)
+check("pad_left", pad_left)
 
 # %% [markdown]
 # ### 2 · The size of a cache
@@ -894,24 +865,10 @@ def cache_numbers(config, capacity):
 
 
 # %% [markdown]
-# The check compares with the shapes of real caches: for windows longer and shorter than the capacity, and for a model whose N·H is not D.
-
+# The check counts for windows longer and shorter than the capacity, and for models whose N·H is not D.
 
 # %%
-def check_cache_numbers(cache_numbers):
-    gemma3 = presets.GEMMA3_270M
-    for config, capacity in ((presets.GEMMA_2B, 17), (presets.GEMMA_7B, 33), (gemma3, 100), (gemma3, 5000)):
-        wanted = sum(leaf.size for leaf in jax.tree.leaves(cache_shapes(config, capacity).layers))
-        found = cache_numbers(config, capacity)
-        assert found is not None, "the function returns None: does it end in a return?"
-        assert found == wanted, (
-            f"{config.name}, capacity {capacity}: {found:,} is {found / wanted:.3g} times the cache's {wanted:,}. "
-            "Each place has keys and values, K heads, H numbers; a layer has capacity or window places, the smaller"
-        )
-    return "cache_numbers: right"
-
-
-check_cache_numbers(cache_numbers)
+check("cache_numbers", cache_numbers)
 
 # %% [markdown]
 # ### 3 · Who stands where in the ring
@@ -943,25 +900,8 @@ def ring(length, places):
 # %% [markdown]
 # The check tries a ring of one place, rings that are empty, half full, exactly full, and long overrun.
 
-
 # %%
-def check_ring(ring):
-    for length, places in ((0, 3), (1, 1), (2, 5), (5, 5), (6, 5), (7, 1), (23, 7), (1000, 512)):
-        wanted = kv_cache.key_positions(np.int32(length), np.zeros(1, np.int32), places)[0].tolist()
-        found = list(ring(length, places))
-        assert len(found) == places, (
-            f"ring({length}, {places}) has {len(found)} entries; there are {places} places"
-        )
-        wrong = [place for place in range(places) if found[place] != wanted[place]]
-        hint = "the newest token is length − 1" if length in found else "token i stands in place i mod places"
-        assert not wrong, (
-            f"ring({length}, {places}): place {wrong[0]} holds {found[wrong[0]]}, "
-            f"it should be {wanted[wrong[0]]}; {hint}"
-        )
-    return "ring: right"
-
-
-check_ring(ring)
+check("ring", ring)
 
 # %% [markdown]
 # ### 4 · Your twelve lines, scanned
@@ -1001,35 +941,26 @@ def my_scanned_forward(params, tokens_BT, config):
 # %% [markdown]
 # The check compares logits, and then counts products in the traced program for 3 and for 5 layers: scanned, their number is the same.
 
-
 # %%
-def check_scanned(scanned):
-    products = {}
-    for num_layers in (3, 5):
-        deep = presets.TINY_GROUPED.replace(num_layers=num_layers)
-        run = functools.partial(scanned, config=deep)
-        assert run(noisy(deep), small_BT) is not None, "the function returns None: does it end in a return?"
-        products[num_layers] = str(jax.make_jaxpr(run)(noisy(deep), small_BT)).count("dot_general")
-        found, wanted = (
-            jax.jit(run)(noisy(deep), small_BT),
-            numpy_transformer.forward(noisy(deep), small_BT, deep),
-        )
-        assert found.shape == wanted.shape, f"the result has shape {found.shape}; logits have {wanted.shape}"
-        error = np.abs(found - wanted).max()
-        assert error < 1e-3, (
-            f"{num_layers} layers: logits off by {error:.3f}. "
-            "Does each layer run once, in order, and pass its stream to the next?"
-        )
-    assert products[3] == products[5], (
-        f"right logits, but {products[3]} products for 3 layers and {products[5]} for 5: "
-        "the loop over layers still runs in Python"
-    )
-    return "my_scanned_forward: right"
-
-
-check_scanned(my_scanned_forward)
+check("my_scanned_forward", my_scanned_forward)
 
 # %% [markdown]
+# ## What breaks if…
+#
+# Predict first, then open.
+#
+# **1.** …you write `if x_BTD.max() > 0:` inside a function that `jit` compiles?
+#
+# <details><summary>Answer</summary>JAX raises an error while tracing: a tracer has a shape and a type but no value, so Python cannot decide. An <code>if</code> on a config field is fine, because the config is static and its fields are known.</details>
+#
+# **2.** …a chat program compiles `forward` for every prompt as it comes, without padding?
+#
+# <details><summary>Answer</summary>Nothing is wrong in the logits, but each new length is a new shape, and a new shape is traced and compiled again. The section on <code>jit</code> counted it: four lengths gave four compilations. Padding to a few lengths keeps their number small.</details>
+#
+# **3.** …the cache of a local layer has 511 places, and its window is 512?
+#
+# <details><summary>Answer</summary>Up to 511 tokens every logit is right. From then on the oldest token that should still be seen has been overwritten, so a test on a short text passes and a long one fails: the ring needs as many places as the window.</details>
+#
 # ## To take home
 #
 # A JAX model is a pure function of a tree of weights; `jit` traces it once for each shape and each config, and your Python does not run again.
