@@ -9,6 +9,9 @@ NBVAL := -p tools.nbval_tolerance --nbval --nbval-current-env --nbval-cell-timeo
 help:          ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
 
+# Two lessons, or two tests, run at a time: more than one thread each would only wait for one another.
+run test notebooks: export OPENBLAS_NUM_THREADS = 1
+
 run: $(VENV)/installed  ## set up, then execute every lesson into build/notebooks
 	$(BIN)/python tools/notebooks.py run --jobs $(JOBS)
 
