@@ -91,31 +91,32 @@ def test_nothing_and_errors_are_reported(exercise):
     assert "it raised TypeError" in str(error) and isinstance(error.__cause__, TypeError)
 
 
-@EACH_EXERCISE
-def test_an_argument_changed_in_place_is_reported(exercise):
-    for arguments in exercise.arguments():
-        arrays = [i for i, a in enumerate(arguments) if isinstance(a, np.ndarray) and a.size]
-        if arrays:
-            break
-    else:
-        pytest.skip("takes no array")
+def takes_array(exercise):
+    """The number of an argument that is an array in some case, and so can be changed in place; else None."""
+    numbered = (pair for arguments in exercise.arguments() for pair in enumerate(arguments))
+    return next((i for i, argument in numbered if isinstance(argument, np.ndarray) and argument.size), None)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, exercise in EXERCISES.items() if takes_array(exercise) is not None]
+)
+def test_an_argument_changed_in_place_is_reported(name):
+    exercise = EXERCISES[name]
+    number = takes_array(exercise)
 
     def answer(*arguments):
         result = exercise.solution(*arguments)
-        if isinstance(arguments[arrays[0]], np.ndarray):
-            arguments[arrays[0]][...] = 77
+        if isinstance(arguments[number], np.ndarray):
+            arguments[number][...] = 77
         return result
 
-    message = str(failure(exercise, answer))
-    assert f"changed its argument {exercise.parameters[arrays[0]]} in place" in message
+    assert f"changed its argument {exercise.parameters[number]} in place" in str(failure(exercise, answer))
 
 
-@EACH_EXERCISE
-def test_another_dtype_is_reported_where_it_matters(exercise):
-    if not exercise.keeps_dtype:
-        pytest.skip("any dtype will do")
-    widened = lambda *arguments: np.asarray(exercise.solution(*arguments)).astype(np.float64)  # noqa: E731
-    assert "float64; they should be" in str(failure(exercise, widened))
+@pytest.mark.parametrize("name", [name for name, exercise in EXERCISES.items() if exercise.keeps_dtype])
+def test_another_dtype_is_reported_where_it_matters(name):
+    widened = lambda *arguments: np.asarray(EXERCISES[name].solution(*arguments)).astype(np.float64)  # noqa: E731
+    assert "float64; they should be" in str(failure(EXERCISES[name], widened))
 
 
 @EACH_EXERCISE
