@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gemma_edu.checks.describe import describe_arguments, describe_difference, resemblance
+from gemma_edu.checks.describe import describe_arguments, describe_difference, is_array, resemblance
 from gemma_edu.checks.exercise import EXERCISES, SEED, Exercise, Mutant, outcomes
 from gemma_edu.checks.outcome import Outcome, call, close, same
 
@@ -98,10 +98,10 @@ def _failure(
 ) -> CheckFailed:
     """The exception with its whole message."""
     mutant = _diagnose(exercise, found)
+    drawn = f", random numbers from seed {SEED}" if any(map(is_array, arguments)) else ""
     lines = [
         f"{exercise.name} is not right yet.",
-        f"  Tried: {describe_arguments(exercise.parameters, arguments)}; "
-        f"case {number} of {len(found)}, random numbers from seed {SEED}.",
+        f"  Tried: {describe_arguments(exercise.parameters, arguments)}; case {number} of {len(found)}{drawn}.",
         f"  Found: {complaint}",
     ]
     if mutant is not None:

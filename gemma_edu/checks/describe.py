@@ -2,6 +2,7 @@
 
 from itertools import permutations
 
+import jax
 import numpy as np
 
 from gemma_edu.checks.outcome import Outcome, as_float, close, is_float, is_number
@@ -15,8 +16,13 @@ def describe_arguments(names: list[str], arguments: tuple) -> str:
     return ", ".join(f"{name} {_describe(value)}" for name, value in zip(names, arguments, strict=False))
 
 
+def is_array(value: object) -> bool:
+    """An array of NumPy or JAX."""
+    return isinstance(value, np.ndarray | jax.Array)
+
+
 def _describe(value) -> str:
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         if value.ndim == 1 and value.size <= SHORT and value.dtype.kind in "iub":
             return str(value.tolist())
         return f"of shape {value.shape}" + (
