@@ -155,14 +155,13 @@ np.testing.assert_allclose(110 * frequencies_R - 104 * frequencies_R, opening, a
 from ipywidgets import interact
 
 
+@interact(query=(0, 300), key=(0, 300), moved=(0, 8000, 10))
 def drag(query=10, key=4, moved=100):
     show(
         draw_clocks(query, key, moved),
         "Six dials with the hands of a query and a key, at positions of your choice.",
     )
 
-
-interact(drag, query=(0, 300), key=(0, 300), moved=(0, 8000, 10))
 
 # %% [markdown]
 # How many of the hands are so slow that no text of the training length sees them go round once? Gemma 1 has $\theta = 10{,}000$ and 8192 tokens. Gemma 3 keeps that $\theta$ in the layers that see only a window (of 512 tokens in our 270M model), and takes $\theta = 1{,}000{,}000$ in those that see all 32,768.

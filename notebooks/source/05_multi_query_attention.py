@@ -222,11 +222,10 @@ assert my_mask(12).sum() == 78 and my_mask(12, 4).sum() == 42
 from ipywidgets import interact
 
 
+@interact(window=(1, 12))
 def drag(window=4):
     figures.show(draw_masks(window), "The two masks, with a window of your choice.")
 
-
-interact(drag, window=(1, 12))
 
 # %% [markdown]
 # Gemma 3 270M has W = 512 in five layers of six:
