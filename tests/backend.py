@@ -15,7 +15,8 @@ B, T, S = 3, 5, 7
 """Batch, queries, keys: unlike each other and every axis of `presets.TINY_*`, so a swapped axis shows."""
 
 COMPONENTS = (
-    "attention", "block", "embedding", "feedforward", "masks", "norms", "positions", "transformer"
+    "attention", "block", "embedding", "feedforward", "masks", "norms", "positions",
+    "sampling", "transformer",
 )  # fmt: skip
 """The files that exist once in NumPy and once in JAX."""
 

@@ -9,7 +9,7 @@ import pytest
 from backend import EVERY_TINY, B, assert_close, random_params, random_tokens
 
 from gemma_edu import presets
-from gemma_edu.jax_model import generation, kv_cache
+from gemma_edu.jax_model import decoding, kv_cache
 from gemma_edu.numpy_model import transformer as numpy_transformer
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -180,7 +180,7 @@ def test_the_compiled_step_reuses_the_memory_of_the_cache_it_was_given():
     _, cache = prefill(jax_params(GEMMA3), tokens, no_padding(tokens), config=GEMMA3, capacity=CAPACITY)
     given = jax.tree.leaves(cache.layers)
     addresses = {leaf.unsafe_buffer_pointer() for leaf in given}
-    _, after = generation._decode(jax_params(GEMMA3), tokens[:, 0], cache, config=GEMMA3)
+    _, after = decoding._decode(jax_params(GEMMA3), tokens[:, 0], cache, config=GEMMA3)
     assert all(leaf.is_deleted() for leaf in given)
     assert {leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(after.layers)} == addresses
 
