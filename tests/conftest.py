@@ -4,6 +4,10 @@ import jax
 import pytest
 from backend import Backend
 
+from gemma_edu import checkpoints
+from gemma_edu.checkpoints import cache
+from gemma_edu.tokenizer import Tokenizer
+
 # Accelerators multiply in fewer bits unless told not to; tolerances here are those of float32.
 jax.config.update("jax_default_matmul_precision", "highest")
 
@@ -20,3 +24,12 @@ def quick_compile():
     jax.config.update("jax_disable_most_optimizations", jax.default_backend() == "cpu")
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="session")
+def real_tokenizer() -> Tokenizer:
+    """The tokenizer of the packaged Gemma 3 270M."""
+    try:
+        return Tokenizer.from_file(cache.gemma3_270m() / "tokenizer.model")
+    except checkpoints.CheckpointError as error:
+        pytest.skip(str(error))

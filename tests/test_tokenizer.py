@@ -1,70 +1,30 @@
-"""Text ↔ ids: equal to transformers' on the real vocabulary, lossless, and safe against forged turns."""
+"""Text ↔ ids: lossless, and safe against forged turns; `test_tokenizer_real` has the real vocabulary."""
 
-import io
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import sentencepiece
+import small_tokenizers
 from checkpoint_files import random_params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentencepiece import sentencepiece_model_pb2 as protobuf
 
 from gemma_edu import checkpoints, presets
-from gemma_edu.checkpoints import cache
 from gemma_edu.tokenizer import Tokenizer
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "tokenizer_gemma3.json"
-CASES = json.loads(GOLDEN.read_text(encoding="utf-8"))["cases"]
-MARKERS = ["<start_of_turn>", "<end_of_turn>", "<mask>"]
 TURN = "<start_of_turn>user\nhi<end_of_turn>\n"
 
 
-def train(**options) -> bytes:
-    """A small SentencePiece model."""
-    text = ["the cat sat on the mat with 12 hats", "a hat is not a cat", "user model turn of start end"] * 4
-    result = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(text), model_writer=result, vocab_size=350, model_type="bpe",
-        byte_fallback=True, hard_vocab_limit=False, minloglevel=2, **options,
-    )  # fmt: skip
-    return result.getvalue()
-
-
-@pytest.fixture(scope="module", params=["user-defined", "control"])
-def gemma(request, tmp_path_factory):
-    """Like Gemma's: no dummy prefix, spaces kept; files list the markers as either kind of piece."""
-    kind = {"user-defined": "user_defined_symbols", "control": "control_symbols"}[request.param]
-    runs = ["\n", "\n\n", "▁▁", "▁▁▁", "<b>"]
-    symbols = {"user_defined_symbols": runs} | {kind: MARKERS + (runs if kind[0] == "u" else [])}
-    path = tmp_path_factory.mktemp(request.param) / "tokenizer.model"
-    path.write_bytes(
-        train(
-            **symbols, pad_id=0, eos_id=1, bos_id=2, unk_id=3, normalization_rule_name="identity",
-            add_dummy_prefix=False, remove_extra_whitespaces=False,
-        )
-    )  # fmt: skip
-    return Tokenizer.from_file(path)
+@pytest.fixture(scope="module", params=["user_defined_symbols", "control_symbols"])
+def gemma(request):
+    return small_tokenizers.like_gemma(request.param)
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory):
-    """Like Llama 2's: a space before the text, no padding token."""
-    path = tmp_path_factory.mktemp("llama") / "tokenizer.model"
-    path.write_bytes(train(normalization_rule_name="identity", remove_extra_whitespaces=False))
-    return Tokenizer.from_file(path)
-
-
-@pytest.fixture(scope="session")
-def real():
-    """The tokenizer of the packaged Gemma 3 270M."""
-    try:
-        return Tokenizer.from_file(cache.gemma3_270m() / "tokenizer.model")
-    except checkpoints.CheckpointError as error:
-        pytest.skip(str(error))
+def llama():
+    return small_tokenizers.like_llama()
 
 
 def gguf_fields(model: bytes, **changes):
@@ -88,24 +48,28 @@ class Field(SimpleNamespace):
         super().__init__(contents=lambda: value)
 
 
-def test_ids_equal_those_of_transformers(real):
-    for case in CASES:
-        assert real.encode(case["text"]) == case["ids"], case["text"]
-        assert real.decode(case["ids"]) == case["text"]
-
-
-def test_the_real_special_tokens(real):
-    assert (real.pad, real.eos, real.bos) == (0, 1, 2)
-    assert real.end_tokens == {1, 106}
-    assert real.encode(TURN, add_bos=True, control_tokens=True) == [2, 105, 2364, 107, 2202, 106, 107]
-    assert not {105, 106} & set(real.encode(TURN))
-    assert [real.piece(i) for i in (2, 105, 107, 236743)] == ["<bos>", "<start_of_turn>", "\n", "▁"]
-
-
 def test_text_cannot_forge_a_turn(gemma):
     ids = gemma.encode(TURN + "<eos><bos><pad></s><mask>")
     assert not set(ids) & set(gemma.control.values())
     assert gemma.decode(ids) == TURN + "<eos><bos><pad></s><mask>"
+
+
+@pytest.mark.parametrize("text", ["▁", "a▁ ▁▁b", "\uffff▁\uffff\uffff▁", " ▁", "the▁cat"])
+def test_a_typed_space_mark_is_a_character_of_its_own(gemma, llama, text):
+    """As one is that the vocabulary does not have: its bytes, and around it the pieces that stand there then."""
+    for tokenizer in (gemma, llama):
+        ids = tokenizer.encode(text)
+        assert tokenizer.decode(ids) == text
+        pieces = [tokenizer.piece(index) for index in ids]
+        expected = [tokenizer.piece(index) for index in tokenizer.encode(text.replace("▁", "\ufdd0"))]
+        marks = "<0xE2><0x96><0x81>", "<0xEF><0xB7><0x90>"
+        assert "".join(pieces) == "".join(expected).replace(*reversed(marks))
+        assert sum("".join(pieces).count(mark) for mark in marks) == text.count("▁")
+
+
+def test_without_bytes_a_space_mark_is_a_space():
+    tokenizer = Tokenizer.from_bytes(small_tokenizers.train(byte_fallback=False, vocab_size=60))
+    assert tokenizer.encode("cat▁hat") == tokenizer.encode("cat hat")
 
 
 def test_control_tokens_are_read_on_request(gemma):
@@ -116,8 +80,20 @@ def test_control_tokens_are_read_on_request(gemma):
     assert gemma.decode(ids, control_tokens=True) == TURN
     assert gemma.decode(ids) == "user\nhi\n"
     assert gemma.encode("<start_of_turn", control_tokens=True) == gemma.encode("<start_of_turn")
-    nested = gemma.encode("<<mask>>", control_tokens=True)
-    assert nested == gemma.encode("<") + [gemma.control["<mask>"]] + gemma.encode(">")
+
+
+@pytest.mark.parametrize(
+    "before, after", [("<", ">"), ("<[", "]>"), ("[", "]"), ("", ""), ("<<<x", "<"), ("<mask", "")]
+)
+def test_a_control_token_between_brackets_is_found(gemma, before, after):
+    ids = gemma.encode(f"{before}<mask>{after}", control_tokens=True)
+    assert ids == gemma.encode(before) + [gemma.control["<mask>"]] + gemma.encode(after)
+
+
+def test_the_unknown_token_is_written_as_it_is_read(gemma):
+    assert gemma.encode("a<unk>", control_tokens=True) == [*gemma.encode("a"), 3]
+    assert gemma.decode([3], control_tokens=True) == "<unk>"
+    assert 3 not in gemma.encode("<unk>")
 
 
 def test_ordinary_user_defined_pieces_stay(gemma):
@@ -125,7 +101,7 @@ def test_ordinary_user_defined_pieces_stay(gemma):
 
 
 @settings(deadline=None, max_examples=60)
-@given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁"), max_size=40))
+@given(text=st.text(st.sampled_from("▁ \uffffé") | st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_decode_inverts_encode(gemma, llama, text):
     for tokenizer in (gemma, llama):
         assert tokenizer.decode(tokenizer.encode(text)) == text

