@@ -1,10 +1,15 @@
 """Fixtures that the component tests share; helpers without state are in `backend.py`."""
 
-import jax
-import pytest
-from backend import Backend
+import builtins
+import sys
 
-from gemma_edu import checkpoints
+import jax
+import jax.numpy as jnp
+import pytest
+from backend import Backend, random_params
+from small_tokenizers import like_gemma
+
+from gemma_edu import checkpoints, presets
 from gemma_edu.checkpoints import cache
 from gemma_edu.tokenizer import Tokenizer
 
@@ -33,3 +38,38 @@ def real_tokenizer() -> Tokenizer:
         return Tokenizer.from_file(cache.gemma3_270m() / "tokenizer.model")
     except checkpoints.CheckpointError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def tiny_gemma():
+    """A toy Gemma with random weights and a trained vocabulary."""
+    tokenizer = like_gemma("control_symbols")
+    config = presets.TINY_GEMMA3_270M.replace(vocab_size=tokenizer.vocab_size)
+    return checkpoints.Model(config, jax.tree.map(jnp.asarray, random_params(config)), tokenizer)
+
+
+@pytest.fixture
+def loaded(tiny_gemma, monkeypatch):
+    """Let `checkpoints.load` give the toy model; the list of what it was called with."""
+    calls = []
+    monkeypatch.setattr(checkpoints, "load", lambda *arguments: calls.append(arguments) or tiny_gemma)
+    return calls
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A function that says which lines are typed; what is raised as a line stands for Ctrl-D or Ctrl-C."""
+
+    def types(*lines):
+        pending = iter(lines)
+
+        def answer(_prompt):
+            line = next(pending)
+            if isinstance(line, str):
+                return line
+            raise line
+
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(builtins, "input", answer)
+
+    return types

@@ -29,6 +29,15 @@ def root() -> Path:
     return Path(os.environ.get("GEMMA_EDU_CACHE") or "~/.cache/gemma_edu").expanduser()
 
 
+def gemma3_270m_folder() -> Path:
+    """Where the packaged Gemma 3 270M is kept once it is converted; it need not be there yet.
+
+    Raises:
+        CheckpointError: without the package that holds the weights.
+    """
+    return _folder(_package())
+
+
 def gemma3_270m() -> Path:
     """The converted folder of the packaged Gemma 3 270M, made first if need be.
 
@@ -39,7 +48,7 @@ def gemma3_270m() -> Path:
         CheckpointError: without the package that holds the weights, or without room for the result.
     """
     package = _package()
-    folder = root() / f"{GEMMA3_270M}-{package.EXPECTED_SHA256[:12]}-{LAYOUT}"
+    folder = _folder(package)
     if folder.is_dir():
         return folder
     try:
@@ -53,6 +62,11 @@ def gemma3_270m() -> Path:
             f"{NEEDED_BYTES / 1e9:.1f} GB: make room, or set GEMMA_EDU_CACHE to a folder that has it"
         ) from error
     return folder
+
+
+def _folder(package: ModuleType) -> Path:
+    """The folder for these very weights."""
+    return root() / f"{GEMMA3_270M}-{package.EXPECTED_SHA256[:12]}-{LAYOUT}"
 
 
 def _package() -> ModuleType:
