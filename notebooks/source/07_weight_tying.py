@@ -222,7 +222,7 @@ print(f"{len(lengths_V):,} rows, lengths from {lengths_V.min():.3f} to {lengths_
 assert 1.02 < lengths_V.min() and lengths_V.max() < 1.04
 
 # %% [markdown]
-# All are of the same length, to half a percent in either direction, even those of the 6242 placeholder tokens named `<unused…>`. So in this model no token wins by a long row: only direction counts. (We know of no published explanation, and nothing promises it for another model: measure before you rely on it.)
+# All are of the same length, to half a percent in either direction, even those of the 6242 tokens named `<unused…>`, which are held in reserve. So in this model no token wins by a long row: only direction counts. (We know of no published explanation, and nothing promises it for another model: measure before you rely on it.)
 #
 # What do directions mean? Take the row of ` Paris`, with its space, and its cosine with every row of the table. Which tokens will be nearest, and what will a typical cosine be?
 
