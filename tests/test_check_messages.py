@@ -67,6 +67,11 @@ def test_a_mutant_that_raises_is_recognised_by_its_error(times_position):
     assert "it raised IndexError" in words and "theta as an index" in words
 
 
+def test_an_error_of_the_same_kind_is_not_yet_the_same_mistake(times_position):
+    words = message(lambda x, p, theta: x[99])
+    assert "it raised IndexError" in words and "This is" not in words
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

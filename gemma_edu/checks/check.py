@@ -113,10 +113,12 @@ def _failure(
 
 
 def _diagnose(exercise: Exercise, found: list[Outcome]) -> Mutant | None:
-    """The first mutant with the same outcome in every case."""
+    """The first mutant with the same outcome in every case; where all are errors, with the same words."""
     right = outcomes(exercise, exercise.solution)
     for mutant in exercise.mutants:
         known = outcomes(exercise, mutant.wrong)
+        if all(outcome.error for outcome in found) and _words(found) != _words(known):
+            continue  # a ValueError everywhere can have any cause
         if all(_alike(exercise, *three) for three in zip(found, known, right, strict=True)):
             return mutant
     return None
@@ -128,6 +130,10 @@ def _alike(exercise: Exercise, outcome: Outcome, known: Outcome, right: Outcome)
         return False
     only_dtype = exercise.keeps_dtype and same(known, right, exercise.tolerance)
     return not only_dtype or [p.dtype for p in outcome.parts] == [p.dtype for p in known.parts]
+
+
+def _words(found: list[Outcome]) -> list[str]:
+    return [str(outcome.error) for outcome in found]
 
 
 def _named(exercise: Exercise, complaint: str) -> Mutant | None:

@@ -105,7 +105,7 @@ def exercise(lesson: str, cases: Callable, **settings: Any) -> Callable[[Callabl
 
     def register(solution: Callable) -> Exercise:
         made = Exercise(solution, lesson, cases, **settings)
-        known = EXERCISES.get(made.name)
+        known = EXERCISES.get(made.name)  # from the same file it is this one, loaded again
         if known is not None and known.solution.__module__ != solution.__module__:
             raise ValueError(
                 f"exercise {made.name!r} exists already, in lesson {known.lesson}; choose another name"
