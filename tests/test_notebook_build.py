@@ -137,3 +137,9 @@ def test_a_cell_has_a_time_limit(course):
     result = command(course, "run", "06", "--cell-seconds", "1")
     assert result.returncode == 1
     assert "06_slow: code cell 2 failed\n    time.sleep(60)\n  took longer than 1 s" in result.stdout
+
+
+def test_a_project_without_address_is_told_so(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    with pytest.raises(notebook_format.NotebookError, match="Repository is ''"):
+        notebook_format.repository_url(tmp_path)

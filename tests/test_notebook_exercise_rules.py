@@ -108,6 +108,31 @@ def test_each_rule_fires(tmp_path, one_step, old, new, message):
     assert message in problems(tmp_path, LESSON.replace(old, new))
 
 
+SLIDER = """\
+# %%
+def draw(angle):
+    return angle
+
+draw(70)
+
+# %% tags=["nbval-skip"]
+from ipywidgets import interact
+
+@interact(angle=(0, 360))
+def turn(angle=70):
+    draw(angle)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("    draw(angle)", "    print(angle)"), ("draw(70)", ""), ("from ipywidgets import interact", "")],
+)
+def test_only_sliders_of_figures_are_never_run(tmp_path, old, new):
+    assert problems(tmp_path, SLIDER) == ""
+    assert "which is for sliders" in problems(tmp_path, SLIDER.replace(old, new))
+
+
 def test_a_lesson_without_checked_exercises_is_left_alone(tmp_path):
     assert problems(tmp_path, "# %% [markdown]\n# ## Steps\n") == ""
 

@@ -137,18 +137,18 @@ def test_each_way_to_assert_counts(tmp_path, call):
     assert problems(source) == ""
 
 
-def test_small_functions_may_resemble_the_package(tmp_path):
-    source = write_course(tmp_path, LESSON.replace("1 / 0", "def double(x):\n    return 2 * x\n1 / 0"))
-    (tmp_path / "gemma_edu/double.py").write_text("def twice(x):\n    return 2 * x\n")
-    store(source)
-    assert problems(source) == ""
-
-
-def test_a_solution_may_be_the_one_that_its_check_knows(tmp_path):
-    source = write_course(tmp_path, LESSON.replace("1 / 0", PASTE + "\n1 / 0"))
-    (tmp_path / "gemma_edu/numbers.py").unlink()
-    (tmp_path / "gemma_edu/checks/exercises").mkdir(parents=True)
-    (tmp_path / "gemma_edu/checks/exercises/numbers.py").write_text(PACKAGE)
+@pytest.mark.parametrize(
+    ("cell", "file", "code"),
+    [
+        ("def double(x):\n    return 2 * x", "double.py", "def twice(x):\n    return 2 * x\n"),
+        (PASTE.replace("total", "summed"), "checks/exercises/sums.py", PACKAGE.replace("total", "summed")),
+    ],
+    ids=["a small function", "the solution that a check knows"],
+)
+def test_what_may_resemble_the_package(tmp_path, cell, file, code):
+    source = write_course(tmp_path, LESSON.replace("1 / 0", f"{cell}\n1 / 0"))
+    (tmp_path / "gemma_edu" / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "gemma_edu" / file).write_text(code)
     store(source)
     assert problems(source) == ""
 
@@ -237,13 +237,6 @@ def test_lessons_are_picked_by_number(source):
 def test_an_unknown_lesson_is_a_bad_request(source, capsys):
     assert notebooks.main(["check", "99"], source.parent.parent.parent) == 2
     assert "'99' picks 0 lessons; choose one of: 03_steps" in capsys.readouterr().err
-
-
-def test_a_project_without_address_is_told_so(source):
-    root = source.parent.parent.parent
-    (root / "pyproject.toml").write_text("[project]\n")
-    with pytest.raises(notebook_format.NotebookError, match="Repository is ''"):
-        notebook_format.repository_url(root)
 
 
 def test_check_reports_a_notebook_without_source(source, capsys):

@@ -104,10 +104,21 @@ def quiz(lesson: Lesson) -> Iterator[str]:
         yield f"the quiz has {answers} folded answers, <details><summary>Answer</summary>…; it should have {QUESTIONS}"
 
 
+def skipped_cells_are_sliders(lesson: Lesson) -> Iterator[str]:
+    """A cell that the tests never run may only move a figure: it calls a function that another cell calls too."""
+    cells = [(where, cell.metadata.get("tags", []), cell.source) for where, cell in lesson.code_cells()]
+    drawn = {name for _, tags, source in cells if "nbval-skip" not in tags for name in _called(source)}
+    drawn &= {name for _, _, source in cells for name in re.findall(r"^def (\w+)", source, re.MULTILINE)}
+    for where, tags, source in cells:
+        if "nbval-skip" in tags and not ("from ipywidgets import" in source and _called(source) & drawn):
+            yield f"{where} is tagged nbval-skip, which is for sliders that call the function of a figure above"
+
+
 EXERCISE_RULES: tuple[Callable[[Lesson], Iterator[str]], ...] = (
     exercises_are_complete,
     tied_to_the_package,
     quiz,
+    skipped_cells_are_sliders,
 )
 
 
@@ -136,6 +147,11 @@ def exercises_of(lesson: Lesson) -> Iterator[LessonExercise]:
 def _is_solution(cell: NotebookNode) -> bool:
     marked = all(f"### {word} SOLUTION" in cell.source for word in ("BEGIN", "END"))
     return marked and {"solution", "hide-input"} <= set(cell.metadata.get("tags", []))
+
+
+def _called(source: str) -> set[str]:
+    """The names of the functions that a cell calls."""
+    return {n.func.id for n in nodes(source) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
 
 
 def _imported_from(package: str, syntax: list[ast.AST]) -> set[str]:

@@ -27,7 +27,7 @@ def official(name, value, logits):
     return getattr(logits_process, name)(value)(None, torch.from_numpy(logits.copy())).numpy()
 
 
-def same_odds(ours, theirs, decided=True):
+def assert_same_odds(ours, theirs, decided=True):
     """The same tokens, where more than rounding decides, and with the same odds in rows where all are the same."""
     ours = np.asarray(ours)
     same = (ours > -np.inf) == (theirs > -np.inf)
@@ -69,7 +69,7 @@ def test_top_p(backend, p, logits):
     theirs = (
         official("TopPLogitsWarper", p, logits) if p < 1 else logits
     )  # generate leaves the warper out at 1
-    same_odds(module.top_p(array(logits), p), theirs, decided(logits, p))
+    assert_same_odds(module.top_p(array(logits), p), theirs, decided(logits, p))
 
 
 @pytest.mark.parametrize("backend", OURS)
@@ -81,7 +81,7 @@ def test_all_in_their_order(backend, logits):
     ours = module.filter_logits(
         array(logits), array(np.zeros(logits.shape, np.int32)), 0.0, 0.0, 0.8, 40, 0.9
     )
-    same_odds(ours, theirs, clear)
+    assert_same_odds(ours, theirs, clear)
 
 
 @pytest.mark.parametrize("backend", OURS)
