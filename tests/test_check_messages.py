@@ -36,9 +36,9 @@ def times_position():
     del EXERCISES["times_position"]
 
 
-def message(answer):
+def message(answer, name="times_position"):
     with pytest.raises(CheckFailed) as caught:
-        check("times_position", answer)
+        check(name, answer)
     return str(caught.value)
 
 
@@ -147,3 +147,25 @@ def test_a_notebook_shows_the_message_alone(times_position):
     with pytest.raises(CheckFailed) as caught:
         check("times_position", lambda x, p, theta: None)
     assert caught.value._render_traceback_() == str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda words: [*words, "c", "d"], "it gave ['a', 'b', 'c', 'd']; it should be ['a', 'b', 'c']"),
+        (lambda words: words.append("c") or words, "it changed its argument words in place"),
+        (lambda words: words.reverse() or [*words[::-1], "c"], "it changed its argument words in place"),
+        (lambda words: ["a", "x", "c"], "it gave ['a', 'x', 'c']; it should be ['a', 'b', 'c']"),
+        (lambda words: ["a"] * 13, "shape (13,); it should be (3,)"),
+    ],
+)
+def test_short_lists_of_words_are_shown_and_watched(wrong, words):
+    @exercise(lesson="00_test", cases=lambda random: [(["a", "b"],)])
+    def longer(words):
+        """One word more."""
+        return [*words, "c"]
+
+    try:
+        assert words in message(wrong, "longer")
+    finally:
+        del EXERCISES["longer"]

@@ -21,6 +21,11 @@ def is_array(value: object) -> bool:
     return isinstance(value, np.ndarray | jax.Array)
 
 
+def is_short_list(array: np.ndarray) -> bool:
+    """Some strings or whole numbers in a row: wherever they differ, they say more than their count does."""
+    return array.ndim == 1 and array.size <= 2 * SHORT and array.dtype.kind in "Uiu"
+
+
 def _describe(value) -> str:
     if is_array(value):
         if value.ndim == 1 and value.size <= SHORT and value.dtype.kind in "iub":
@@ -38,7 +43,7 @@ def _describe(value) -> str:
 
 def describe_difference(found: np.ndarray, wanted: np.ndarray, tolerance: float) -> str:
     """How far off, and the worst place with both values."""
-    if not (is_number(found) and is_number(wanted)) or found.ndim == 0:
+    if not (is_number(found) and is_number(wanted)) or found.ndim == 0 or found.shape != wanted.shape:
         return f"it gave {_value(found)}; it should be {_value(wanted)}"
     mine, good = as_float(found), as_float(wanted)
     with np.errstate(invalid="ignore"):

@@ -70,6 +70,11 @@ def is_number(array: np.ndarray | np.generic) -> bool:
     return array.dtype.kind in "biu" or is_float(array)
 
 
+def is_text(array: np.ndarray | np.generic) -> bool:
+    """Strings, of whatever length."""
+    return array.dtype.kind == "U"
+
+
 def as_float(array: np.ndarray | np.generic) -> np.ndarray:
     """In float64, which holds every number that occurs here."""
     return np.asarray(array).astype(np.float64)
@@ -93,4 +98,4 @@ def _differ(now: Any, then: Any) -> bool:
     if len(now) != len(then):
         return True
     pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(now, then, strict=True)]
-    return any(is_number(b) and not close(a, b, tolerance=0.0) for a, b in pairs)
+    return any((is_number(b) or is_text(b)) and not close(a, b, tolerance=0.0) for a, b in pairs)
