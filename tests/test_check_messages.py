@@ -104,7 +104,7 @@ def test_lists_and_tuples_of_numbers_are_arrays():
 
     try:
         check("sizes", lambda n: [n, n**2])
-        with pytest.raises(CheckFailed, match="at \\[1\\] it gave 10, it should be 9"):
+        with pytest.raises(CheckFailed, match="it gave \\[3, 10\\]; it should be \\[3, 9\\]"):
             check("sizes", lambda n: np.array([n, n**2 + 1]))
     finally:
         del EXERCISES["sizes"]
@@ -156,10 +156,17 @@ def test_a_notebook_shows_the_message_alone(times_position):
         (lambda words: words.append("c") or words, "it changed its argument words in place"),
         (lambda words: words.reverse() or [*words[::-1], "c"], "it changed its argument words in place"),
         (lambda words: ["a", "x", "c"], "it gave ['a', 'x', 'c']; it should be ['a', 'b', 'c']"),
-        (lambda words: ["a"] * 13, "shape (13,); it should be (3,)"),
+        (
+            lambda words: ["a"] * 13,
+            "13 entries instead of 3; the first that is wrong, at [1], is 'a' and should be",
+        ),
+        (lambda words: ["a", "b", *["c"] * 11], "13 entries instead of 3; the others are right"),
+        (lambda words: "abc", "it gave 'abc' alone; it should be a list of 3"),
+        (lambda words: [*words, ["c"]], "it gave a list inside the list, at [2]"),
+        (lambda words: [1.5, 2.5], "shape (2,); it should be (3,)"),
     ],
 )
-def test_short_lists_of_words_are_shown_and_watched(wrong, words):
+def test_lists_of_words_are_shown_and_watched(wrong, words):
     @exercise(lesson="00_test", cases=lambda random: [(["a", "b"],)])
     def longer(words):
         """One word more."""
@@ -169,3 +176,17 @@ def test_short_lists_of_words_are_shown_and_watched(wrong, words):
         assert words in message(wrong, "longer")
     finally:
         del EXERCISES["longer"]
+
+
+def test_in_a_long_list_of_ids_the_first_wrong_one_is_named():
+    @exercise(lesson="00_test", cases=lambda random: [(18,)])
+    def ids(n):
+        """The numbers below n."""
+        return list(range(n))
+
+    try:
+        assert "not all are right; the first that is wrong, at [9], is 8 and should be 9" in message(
+            lambda n: [i - (i == 9) for i in range(n)], "ids"
+        )
+    finally:
+        del EXERCISES["ids"]

@@ -8,8 +8,9 @@ import numpy as np
 from gemma_edu.checks.describe import (
     describe_arguments,
     describe_difference,
+    describe_list,
     is_array,
-    is_short_list,
+    is_list,
     resemblance,
 )
 from gemma_edu.checks.exercise import EXERCISES, SEED, Exercise, Mutant, outcomes
@@ -80,14 +81,16 @@ def _complaint(exercise: Exercise, found: Outcome, right: Outcome) -> str | None
     if found.changed is not None:
         return (
             f"it changed its argument {exercise.parameters[found.changed]} in place. Whoever called it still needs "
-            "the old values: make a new array"
+            "the old values: make a new one"
         )
     if len(found.parts) != len(right.parts):
         how = ", separated by commas: return a, b" if len(found.parts) < len(right.parts) else ""
         return f"it returned {_count(found.parts)}; it should return {_count(right.parts)}{how}"
     for part, (mine, good) in enumerate(zip(found.parts, right.parts, strict=True)):
         which = f"result {part + 1} of {len(right.parts)}: " if len(right.parts) > 1 else ""
-        if mine.shape != good.shape and not (is_short_list(mine) and is_short_list(good)):
+        if is_list(good) and (words := describe_list(mine, good)):
+            return which + words
+        if mine.shape != good.shape:
             return f"{which}shape {mine.shape}; it should be {good.shape}" + _letters(exercise, good)
         if not close(mine, good, exercise.tolerance):
             return which + describe_difference(mine, good, exercise.tolerance)

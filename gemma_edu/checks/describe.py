@@ -21,9 +21,31 @@ def is_array(value: object) -> bool:
     return isinstance(value, np.ndarray | jax.Array)
 
 
-def is_short_list(array: np.ndarray) -> bool:
-    """Some strings or whole numbers in a row: wherever they differ, they say more than their count does."""
-    return array.ndim == 1 and array.size <= 2 * SHORT and array.dtype.kind in "Uiu"
+def is_list(array: np.ndarray) -> bool:
+    """Strings or whole numbers in a row, such as pieces and ids: whatever the axis letters, they are read as a list."""
+    return array.ndim == 1 and array.dtype.kind in "Uiu"
+
+
+def describe_list(found: np.ndarray, wanted: np.ndarray) -> str | None:
+    """Where a list differs from the wanted one, whole if both are short; None if they agree or `found` is no list."""
+    if found.dtype == object and found.ndim == 1:
+        place = next((i for i, entry in enumerate(found) if isinstance(entry, list | tuple)), 0)
+        return f"it gave a list inside the list, at [{place}]; put its entries in one by one, with * or +="
+    if found.ndim == 0:
+        return f"it gave {_value(found)} alone; it should be a list of {wanted.size}"
+    if not is_list(found) or np.array_equal(found, wanted):
+        return None
+    if max(found.size, wanted.size) <= 2 * SHORT:
+        return f"it gave {_value(found)}; it should be {_value(wanted)}"
+    count = (
+        f"{found.size} entries instead of {wanted.size}" if found.size != wanted.size else "not all are right"
+    )
+    both = zip(found.tolist(), wanted.tolist(), strict=False)
+    place = next((i for i, (a, b) in enumerate(both) if a != b), None)
+    if place is None:
+        return f"{count}; the others are right"
+    is_now, should_be = found[place].item(), wanted[place].item()
+    return f"{count}; the first that is wrong, at [{place}], is {is_now!r} and should be {should_be!r}"
 
 
 def _describe(value) -> str:
@@ -43,7 +65,7 @@ def _describe(value) -> str:
 
 def describe_difference(found: np.ndarray, wanted: np.ndarray, tolerance: float) -> str:
     """How far off, and the worst place with both values."""
-    if not (is_number(found) and is_number(wanted)) or found.ndim == 0 or found.shape != wanted.shape:
+    if not (is_number(found) and is_number(wanted)) or found.ndim == 0:
         return f"it gave {_value(found)}; it should be {_value(wanted)}"
     mine, good = as_float(found), as_float(wanted)
     with np.errstate(invalid="ignore"):

@@ -87,9 +87,17 @@ def _parts(result: Any) -> tuple[np.ndarray, ...]:
     if isinstance(result, dict):
         result = tuple(result[key] for key in sorted(result))
     if not isinstance(result, tuple):
-        return (np.asarray(result),)
+        return (_array(result),)
     parts = tuple(part for entry in result for part in _parts(entry))
     return (np.asarray(parts),) if parts and all(part.ndim == 0 for part in parts) else parts
+
+
+def _array(result: Any) -> np.ndarray:
+    """A result as an array; of objects, where a list holds lists and single entries side by side."""
+    try:
+        return np.asarray(result)
+    except ValueError:
+        return np.array(result, dtype=object)
 
 
 def _differ(now: Any, then: Any) -> bool:
