@@ -1,6 +1,7 @@
 """Reading a prompt at once and then token by token gives what one look at everything gives."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -180,9 +181,24 @@ def test_the_compiled_step_reuses_the_memory_of_the_cache_it_was_given():
     _, cache = prefill(jax_params(GEMMA3), tokens, no_padding(tokens), config=GEMMA3, capacity=CAPACITY)
     given = jax.tree.leaves(cache.layers)
     addresses = {leaf.unsafe_buffer_pointer() for leaf in given}
-    _, after = decoding._decode(jax_params(GEMMA3), tokens[:, 0], cache, config=GEMMA3)
+    _, after = decoding._read(jax_params(GEMMA3), tokens[:, :1], cache, GEMMA3)
     assert all(leaf.is_deleted() for leaf in given)
     assert {leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(after.layers)} == addresses
+
+
+@pytest.mark.parametrize("pieces", [(16,), (1, 15), (3, 2, 7, 4), (4, 4, 4, 4), (9, 7)])
+@pytest.mark.parametrize("config", **EVERY_TINY)
+def test_a_text_read_in_pieces_of_any_length_is_the_text_read_at_once(config, pieces):
+    """The pieces are longer and shorter than Gemma 3's window of 4, and fit its ring or wrap around in it."""
+    tokens = jnp.asarray(random_tokens(config, B, LENGTH))
+    expected = numpy_transformer.forward(random_params(config), np.asarray(tokens), config)
+    cache = kv_cache.empty(config, no_padding(tokens), CAPACITY, jnp.float32)
+    for start, end in itertools.pairwise(np.cumsum([0, *pieces])):
+        x_BD, new = kv_cache.read(jax_params(config), tokens[:, start:end], cache, config)
+        cache = kv_cache.append(cache, new)
+        logits_BV = kv_cache.next_logits(jax_params(config), x_BD, config)
+        assert_close(logits_BV, expected[:, end - 1])
+    assert int(cache.length) == LENGTH
 
 
 def test_a_bfloat16_model_keeps_a_bfloat16_cache_and_gives_float32_logits():

@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool, Float, Int
 from gemma_edu.config import ModelConfig, PositionKind
 from gemma_edu.jax_model.norms import norm
 from gemma_edu.jax_model.positions import rope
+from gemma_edu.jax_model.products import product
 from gemma_edu.params import Attention
 
 MASKED_SCORE = -0.7 * float(jnp.finfo(jnp.float32).max)
@@ -21,9 +22,9 @@ def project(
     config: ModelConfig,
 ) -> tuple[Float[Array, "B T N H"], Float[Array, "B T K H"], Float[Array, "B T K H"]]:
     """Queries, keys and values; queries and keys are normalised (Gemma 3), then rotated to their positions."""
-    q_BTNH = jnp.einsum("BTD,DNH->BTNH", x, params.w_q)
-    k_BTKH = jnp.einsum("BTD,DKH->BTKH", x, params.w_k)
-    v_BTKH = jnp.einsum("BTD,DKH->BTKH", x, params.w_v)
+    q_BTNH = product("BTD,DNH->BTNH", x, params.w_q)
+    k_BTKH = product("BTD,DKH->BTKH", x, params.w_k)
+    v_BTKH = product("BTD,DKH->BTKH", x, params.w_v)
     if config.attention_bias:
         q_BTNH, k_BTKH, v_BTKH = q_BTNH + params.b_q, k_BTKH + params.b_k, v_BTKH + params.b_v
     if config.qk_norm:
@@ -45,18 +46,21 @@ def attend(
     """
     B, T, N, H = q.shape
     K = k.shape[2]
-    q_BTKGH = q.reshape(B, T, K, N // K, H) * H**-0.5
-    scores_BKGTS = jnp.einsum("BTKGH,BSKH->BKGTS", q_BTKGH, k, preferred_element_type=jnp.float32)
+    # Heads before tokens: the products then need no transposed copies, and prefill attends twice as fast on a CPU.
+    q_BKGTH = jnp.einsum("BTKGH->BKGTH", q.reshape(B, T, K, N // K, H) * H**-0.5)
+    scores_BKGTS = jnp.einsum("BKGTH,BSKH->BKGTS", q_BKGTH, k, preferred_element_type=jnp.float32)
     probs_BKGTS = jax.nn.softmax(jnp.where(mask[:, None, None], scores_BKGTS, MASKED_SCORE), axis=-1)
-    context_BTKGH = jnp.einsum("BKGTS,BSKH->BTKGH", probs_BKGTS.astype(v.dtype), v)
-    return context_BTKGH.reshape(B, T, N, H)
+    context_BKGTH = jnp.einsum(
+        "BKGTS,BSKH->BKGTH", probs_BKGTS.astype(v.dtype), v, preferred_element_type=jnp.float32
+    )
+    return jnp.einsum("BKGTH->BTKGH", context_BKGTH).astype(v.dtype).reshape(B, T, N, H)
 
 
 def combine(
     params: Attention, context: Float[Array, "B T N H"], config: ModelConfig
 ) -> Float[Array, "B T D"]:
     """Add up what the heads found, each through its own part of `w_o`."""
-    y_BTD = jnp.einsum("BTNH,NHD->BTD", context, params.w_o)
+    y_BTD = product("BTNH,NHD->BTD", context, params.w_o)
     return y_BTD + params.b_o if config.attention_bias else y_BTD
 
 

@@ -69,28 +69,33 @@ def generate_steps(
 
 def _steps(
     params: Params,
-    tokens: Int[Array, "B T"],
-    padding: Int[Array, " B"],
+    tokens: Int[np.ndarray, "B T"],
+    padding: Int[np.ndarray, " B"],
     config: ModelConfig,
     sampling: Sampling,
     ends: frozenset[int],
 ) -> Iterator[Step]:
-    """Prefill, then a decode for each further step."""
-    key = jax.random.key(sampling.seed)
-    settings, greedy = _Settings.of(sampling, config), sampling.is_greedy
-    capacity = tokens.shape[1] + sampling.max_tokens
-    logits_BV, cache = _prefill(params, tokens, padding, config=config, capacity=capacity)
-    counts_BV = jnp.zeros(logits_BV.shape, jnp.int32)
-    running = [True] * len(padding)
+    """Read the prompts piece by piece, then choose and read token by token."""
+    (B, T), size = tokens.shape, piece_size(len(tokens))
+    capacity = _capacity(T + sampling.max_tokens, config, size)
+    cache = kv_cache.empty(config, jnp.asarray(padding), capacity, params.embedding.table.dtype)
+    for start in range(0, T, size):
+        x_BD, cache = _read(params, jnp.asarray(tokens[:, start : start + size]), cache, config)
+    key, settings = jax.random.key(sampling.seed), _Settings.of(sampling, config)
+    choose = functools.partial(
+        _choose, params, key=key, settings=settings, config=config, greedy=sampling.is_greedy
+    )
+    counts_BV = jnp.zeros((B, config.vocab_size), jnp.int32)
+    running = [True] * B
     for step in range(sampling.max_tokens):
-        token_B, log_prob_B, counts_BV = _choose(logits_BV, counts_BV, key, step, settings, greedy=greedy)
+        token_B, log_prob_B, counts_BV = choose(x_BD, counts_BV, step=step)
+        if step + 1 < sampling.max_tokens:  # before we look at the token: the device works on while we do
+            x_BD, cache = _read(params, token_B[:, None], cache, config)
         chosen = token_B.tolist()
         running = [go and token not in ends for token, go in zip(chosen, running, strict=True)]
         if not any(running):
             return
         yield Step(_where(running, chosen), _where(running, log_prob_B.tolist()))
-        if step + 1 < sampling.max_tokens:
-            logits_BV, cache = _decode(params, token_B, cache, config=config)
 
 
 def _where(running: list[bool], values: list) -> list:
@@ -115,16 +120,19 @@ class _Settings(NamedTuple):
         return cls(*penalties, sampling.temperature, k, sampling.top_p)
 
 
-@functools.partial(jax.jit, static_argnames=("greedy",), donate_argnames=("counts",))
+@functools.partial(jax.jit, static_argnames=("config", "greedy"), donate_argnames=("counts",))
 def _choose(
-    logits: Float[Array, "B V"],
+    params: Params,
+    x: Float[Array, "B D"],
     counts: Int[Array, "B V"],
     key: PRNGKeyArray,
     step: Int[Array, ""],
     settings: _Settings,
+    config: ModelConfig,
     greedy: bool,
 ) -> tuple[Int[Array, " B"], Float[Array, " B"], Int[Array, "B V"]]:
     """The next token of each row (greedy: of the most likely the first), its log-probability, the counts with it."""
+    logits = kv_cache.next_logits(params, x, config)
     if greedy:
         penalties = settings.frequency_penalty, settings.presence_penalty
         token_B = jnp.argmax(penalise(logits, counts, *penalties), axis=-1)
@@ -135,19 +143,43 @@ def _choose(
     return token_B, log_probs(logits, token_B), counts_BV
 
 
-_prefill = jax.jit(kv_cache.prefill, static_argnames=("config", "capacity"))
-_decode = jax.jit(kv_cache.decode, static_argnames=("config",), donate_argnames=("cache",))
+_look = jax.jit(kv_cache.read, static_argnames=("config",))
+_append = jax.jit(kv_cache.append, donate_argnames=("cache",))
 
 
-def _round_up(length: int) -> int:
-    """The next power of two, at least 16: one compilation serves all prompts of about a length."""
-    return max(16, 1 << (length - 1).bit_length())
+def _read(
+    params: Params, tokens: Int[Array, "B T"], cache: kv_cache.Cache, config: ModelConfig
+) -> tuple[Float[Array, "B D"], kv_cache.Cache]:
+    """Read T more tokens: the stream after the last, and the longer cache; `cache` itself is used up."""
+    x_BD, new = _look(params, tokens, cache, config=config)
+    return x_BD, _append(cache, new)
+
+
+def piece_size(rows: int) -> int:
+    """Prompts are read so many tokens at a time, whatever their length: one program serves them all.
+
+    On a CPU, 128 are read at nine tenths of the rate of 512, and a short prompt need not wait for 512. A GPU or TPU
+    wants more at once. Of many prompts together shorter pieces do, and take less memory.
+    """
+    most = 128 if jax.default_backend() == "cpu" else 1024
+    return max(8, min(most, 8 * most // rows))
+
+
+def _capacity(tokens: int, config: ModelConfig, piece: int) -> int:
+    """Places for so many tokens: 4,096, or 4 or 16 … times as many, so that a longer text rarely asks for new programs.
+
+    Empty places cost little, in Gemma 3 270M 2 % of the time of a step. No more of them than the context can ever fill.
+    """
+    places = 4096
+    while places < tokens:
+        places *= 4
+    return min(places, config.context_length + piece)
 
 
 def _pad_left(
     prompts: Sequence[Sequence[int] | Shaped[np.ndarray, "..."]], config: ModelConfig, max_tokens: int
-) -> tuple[Int[Array, "B T"], Int[Array, " B"]]:
-    """All prompts as one array, padded at their start to a common rounded length, and the padding of each."""
+) -> tuple[Int[np.ndarray, "B T"], Int[np.ndarray, " B"]]:
+    """All prompts as one array, padded at their start to whole pieces, and the padding of each."""
     rows = [np.asarray(prompt) for prompt in prompts]
     if not rows or any(row.size == 0 for row in rows):
         raise ValueError("an empty prompt: give each at least one token, such as the model's <bos>")
@@ -165,8 +197,9 @@ def _pad_left(
             f"a prompt of {longest} tokens and max_tokens = {max_tokens} do not fit {config.name}'s context of "
             f"{config.context_length}: {advice}"
         )
-    T = min(_round_up(longest), config.context_length)
+    size = piece_size(len(rows))
+    T = -(-longest // size) * size
     tokens_BT = np.zeros((len(rows), T), np.int32)
     for row, prompt in zip(tokens_BT, rows, strict=True):
         row[T - len(prompt) :] = prompt
-    return jnp.asarray(tokens_BT), jnp.asarray(T - lengths, jnp.int32)
+    return tokens_BT, (T - lengths).astype(np.int32)

@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from gemma_edu.jax_model.products import product
+
 
 def embed(table: Float[Array, "V D"], tokens: Int[Array, "B T"], scale: bool) -> Float[Array, "B T D"]:
     """Look up each token's row, and multiply it by √D if `scale` (Vaswani et al. 2017, section 3.4).
@@ -16,4 +18,4 @@ def embed(table: Float[Array, "V D"], tokens: Int[Array, "B T"], scale: bool) ->
 
 def unembed(table: Float[Array, "V D"], x: Float[Array, "B T D"]) -> Float[Array, "B T V"]:
     """Logits: the dot product of the stream with every row of `table`, summed and returned in float32."""
-    return jnp.einsum("BTD,VD->BTV", x, table, preferred_element_type=jnp.float32)
+    return product("BTD,VD->BTV", x, table, jnp.float32)

@@ -1,8 +1,12 @@
-"""Keys and values kept while text grows: read the prompt in one call, then one token at a time.
+"""Keys and values kept while text grows: read a prompt, in one piece or several, then one token at a time.
 
 Layers that see the whole context keep `capacity` positions; sliding-window layers keep the last W in a ring, where
 token number i goes to place i mod W. Prompts of different lengths are padded on the *left*, so that all rows write
-to the same place at each step, which XLA does without copying when the cache is donated.
+to the same places at each step.
+
+A step is two functions: `read` looks at the cache and leaves it alone, `append` writes to it and looks at nothing.
+Compiled apart, with the cache donated to `append`, they copy nothing. In one program, as `prefill` and `decode` have
+them, XLA's CPU compiler copies: Gemma 3 270M with room for 4,096 tokens then takes 1.4 times as long for each.
 """
 
 import functools
@@ -15,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from gemma_edu.config import ModelConfig
 from gemma_edu.inputs import check_params, check_tokens, is_traced
-from gemma_edu.jax_model.attention import attend, combine, project
+from gemma_edu.jax_model.attention import MASKED_SCORE, combine, project
 from gemma_edu.jax_model.block import after, before
 from gemma_edu.jax_model.feedforward import feedforward
 from gemma_edu.jax_model.masks import attention_mask
@@ -39,7 +43,7 @@ class Cache(NamedTuple):
 
 
 AttentionWithCache = Callable[[Attention, Array], tuple[Array, LayerCache]]
-"""What an attention sublayer is here: its weights and input in, its output and its part of the cache out."""
+"""What an attention sublayer is here: its weights and input in, its output and its new keys and values out."""
 
 
 def layer_capacity(config: ModelConfig, layer: int, capacity: int) -> int:
@@ -50,8 +54,22 @@ def layer_capacity(config: ModelConfig, layer: int, capacity: int) -> int:
 def key_positions(length: Int[Array, ""], padding: Int[Array, " B"], places: int) -> Int[Array, "B S"]:
     """The position whose key stands in each place of a ring after `length` tokens; negative: none, or padding."""
     newest = length - 1
-    token_S = newest - (newest - jnp.arange(places)) % places
+    token_S = newest - (newest - jnp.arange(places)) % max(places, 1)
     return jnp.where(token_S[None] < 0, -1, token_S[None] - padding[:, None])
+
+
+def empty(
+    config: ModelConfig, padding: Int[Array, " B"], capacity: int, dtype: jax.typing.DTypeLike
+) -> Cache:
+    """A cache with room for `capacity` tokens a row, of which the first `padding` will be no part of a prompt."""
+    shapes = [
+        (len(padding), layer_capacity(config, layer, capacity), config.num_kv_heads, config.head_dim)
+        for layer in range(config.num_layers)
+    ]
+    layers = tuple(LayerCache(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for shape in shapes)
+    return Cache(
+        layers, jnp.zeros((), jnp.int32), jnp.array(padding)
+    )  # a copy: the caller's may not be given away
 
 
 def prefill(
@@ -67,7 +85,7 @@ def prefill(
     """
     check_params(params, config)
     check_tokens(tokens, config)
-    B, T = tokens.shape
+    T = tokens.shape[1]
     if T > capacity:
         raise ValueError(
             f"a prompt of {T} tokens does not fit a cache of {capacity}: raise the capacity or shorten it"
@@ -76,18 +94,9 @@ def prefill(
         raise ValueError(
             f"padding is {padding.tolist()}: of {T} tokens in a row, 0 to {T - 1} can be padding"
         )
-    positions_BT = jnp.maximum(jnp.arange(T) - padding[:, None], -1)
-    x_BTD = embed_tokens(params.embedding, tokens, positions_BT, config)
-    layers = []
-    for layer, block in enumerate(params.blocks):
-        attention = functools.partial(
-            _read, positions=positions_BT, capacity=capacity, layer=layer, config=config
-        )
-        x_BTD, layer_cache = _block(block, x_BTD, attention, config)
-        layers.append(layer_cache)
-    logits_B1V = read_out(params, x_BTD[:, -1:], config)  # the table is the widest product: once, not T times
-    padding = jnp.array(padding)  # a copy: `decode` may overwrite what it is given, and this is the caller's
-    return logits_B1V[:, 0], Cache(tuple(layers), jnp.asarray(T, jnp.int32), padding)
+    dtype = params.embedding.table.dtype
+    x_BD, new = read(params, tokens, empty(config, padding, 0, dtype), config)
+    return next_logits(params, x_BD, config), append(empty(config, padding, capacity, dtype), new)
 
 
 def decode(
@@ -101,19 +110,47 @@ def decode(
         ValueError: the cache is full, or an id or position is out of range (all checked outside `jax.jit`, where
             values are known).
     """
-    positions_B1 = (cache.length - cache.padding)[:, None]
-    check_tokens(tokens[:, None], config, positions_B1)
+    check_tokens(tokens[:, None], config, (cache.length - cache.padding)[:, None])
     full = _is_full(cache, config)
     if not is_traced(full) and full:
         raise ValueError("the cache is full: prefill with a larger capacity")
-    x_B1D = embed_tokens(params.embedding, tokens[:, None], positions_B1, config)
-    layers = []
+    x_BD, new = read(params, tokens[:, None], cache, config)
+    logits_BV = jnp.where(full, jnp.nan, next_logits(params, x_BD, config))
+    return logits_BV, append(cache, new)
+
+
+def read(
+    params: Params, tokens: Int[Array, "B T"], cache: Cache, config: ModelConfig
+) -> tuple[Float[Array, "B D"], tuple[LayerCache, ...]]:
+    """T more tokens per row: the stream after the last of them, for `next_logits`, and keys and values, for `append`.
+
+    Checks nothing: `cache` must have room.
+    """
+    number_T = cache.length + jnp.arange(tokens.shape[1])
+    positions_BT = jnp.maximum(number_T - cache.padding[:, None], -1)
+    x_BTD = embed_tokens(params.embedding, tokens, positions_BT, config)
+    new = []
     for layer, block in enumerate(params.blocks):
-        attention = functools.partial(_extend, cache=cache, layer=layer, config=config)
-        x_B1D, layer_cache = _block(block, x_B1D, attention, config)
-        layers.append(layer_cache)
-    logits_BV = read_out(params, x_B1D, config)[:, 0]
-    return jnp.where(full, jnp.nan, logits_BV), Cache(tuple(layers), cache.length + 1, cache.padding)
+        attention = functools.partial(
+            _look_back, positions=positions_BT, cache=cache, layer=layer, config=config
+        )
+        x_BTD, own = _block(block, x_BTD, attention, config)
+        new.append(own)
+    return x_BTD[:, -1], tuple(new)
+
+
+def next_logits(params: Params, x: Float[Array, "B D"], config: ModelConfig) -> Float[Array, "B V"]:
+    """What `read` gives, as logits for the next token. The table is the widest product: once, not T times."""
+    return read_out(params, x[:, None], config)[:, 0]
+
+
+def append(cache: Cache, new: tuple[LayerCache, ...]) -> Cache:
+    """The cache with what `read` gave, written in place if the cache is donated."""
+    layers = tuple(
+        LayerCache(*(_put(kept, own, cache.length) for kept, own in zip(*pair, strict=True)))
+        for pair in zip(cache.layers, new, strict=True)
+    )
+    return Cache(layers, cache.length + new[0].k.shape[1], cache.padding)
 
 
 def _is_full(cache: Cache, config: ModelConfig) -> Bool[Array, ""]:
@@ -123,57 +160,75 @@ def _is_full(cache: Cache, config: ModelConfig) -> Bool[Array, ""]:
     return cache.length >= min(bounded, default=jnp.iinfo(jnp.int32).max)
 
 
-def _read(
+def _look_back(
     params: Attention,
     x: Float[Array, "B T D"],
     positions: Int[Array, "B T"],
-    capacity: int,
+    cache: Cache,
     layer: int,
     config: ModelConfig,
 ) -> tuple[Float[Array, "B T D"], LayerCache]:
-    """`attention.attention`, and the keys and values that a later token can still see."""
+    """`attention.attention` over what is in the cache and the new tokens, and their own keys and values."""
+    kept, window = cache.layers[layer], config.window(layer)
     q, k, v = project(params, x, positions, config.theta(layer), config)
-    mask_BTT = attention_mask(positions, positions, config.window(layer))
-    places = layer_capacity(config, layer, capacity)
-    cache = LayerCache(_into_ring(k, places), _into_ring(v, places))
-    return combine(params, attend(q, k, v, mask_BTT), config), cache
+    positions_BS = key_positions(cache.length, cache.padding, kept.k.shape[1])
+    masks = attention_mask(positions, positions_BS, window), attention_mask(positions, positions, window)
+    own = LayerCache(k, v)
+    return combine(params, _attend(q, (kept, own), masks), config), own
 
 
-def _extend(
-    params: Attention, x: Float[Array, "B 1 D"], cache: Cache, layer: int, config: ModelConfig
-) -> tuple[Float[Array, "B 1 D"], LayerCache]:
-    """`attention.attention` of one token over what is in the cache and itself, and the longer cache."""
-    old = cache.layers[layer]
-    places = old.k.shape[1]
-    positions_B1 = (cache.length - cache.padding)[:, None]
-    q, k, v = project(params, x, positions_B1, config.theta(layer), config)
-    place = cache.length % places
-    new = LayerCache(_put(old.k, k, place), _put(old.v, v, place))
-    positions_BS = key_positions(cache.length + 1, cache.padding, places)
-    mask_B1S = attention_mask(positions_B1, positions_BS, config.window(layer))
-    return combine(params, attend(q, new.k, new.v, mask_B1S), config), new
+def _attend(
+    q: Float[Array, "B T N H"], sources: tuple[LayerCache, ...], masks: tuple[Bool[Array, "B T _"], ...]
+) -> Float[Array, "B T N H"]:
+    """`attention.attend` to the keys and values of several sources, without an array that holds them all.
+
+    The queries of all heads that share keys are rows of one matrix, M = G·T. Nothing has to be transposed for products
+    of such matrices: with room for 4,096 tokens, a step of Gemma 3 270M takes 0.8 times as long as with `einsum`.
+    """
+    B, T, N, H = q.shape
+    K = sources[0].k.shape[2]
+    q_BKMH = jnp.einsum("BTKGH->BKGTH", q.reshape(B, T, K, N // K, H) * H**-0.5).reshape(B, K, -1, H)
+    scores = []
+    for source, mask in zip(sources, masks, strict=True):
+        scores_BKMS = _scores(q_BKMH, jnp.swapaxes(source.k, 1, 2))
+        scores_BKGTS = scores_BKMS.reshape(B, K, N // K, T, -1)
+        scores.append(jnp.where(mask[:, None, None], scores_BKGTS, MASKED_SCORE))
+    probs = (
+        jax.nn.softmax(jnp.concatenate(scores, axis=-1), axis=-1)
+        .astype(q.dtype)
+        .reshape(B, K, N // K * T, -1)
+    )
+    shares = jnp.split(probs, [scores[0].shape[-1]], axis=-1)
+    context_BKMH = sum(
+        jnp.matmul(share, jnp.swapaxes(source.v, 1, 2), preferred_element_type=jnp.float32)
+        for share, source in zip(shares, sources, strict=True)
+    )
+    context_BKGTH = context_BKMH.astype(q.dtype).reshape(B, K, N // K, T, H)
+    return jnp.einsum("BKGTH->BTKGH", context_BKGTH).reshape(B, T, N, H)
+
+
+def _scores(q: Float[Array, "B K M H"], k: Float[Array, "B K S H"]) -> Float[Array, "B K M S"]:
+    """Every query with every key of its head."""
+    last_axes, heads = ((3,), (3,)), ((0, 1), (0, 1))
+    return jax.lax.dot_general(q, k, (last_axes, heads), preferred_element_type=jnp.float32)
 
 
 def _block(
     params: Block, x: Float[Array, "B T D"], attention: AttentionWithCache, config: ModelConfig
 ) -> tuple[Float[Array, "B T D"], LayerCache]:
-    """`block.block` with an attention that returns its cache as well; the tests hold the two to the same logits."""
-    y_BTD, cache = attention(params.attention, before(params.attention_norm, x, config))
+    """`block.block` with an attention that returns its keys and values; the tests hold the two to the same logits."""
+    y_BTD, own = attention(params.attention, before(params.attention_norm, x, config))
     x_BTD = after(params.post_attention_norm, x, y_BTD, config)
     y_BTD = feedforward(params.feedforward, before(params.feedforward_norm, x_BTD, config), config)
-    return after(params.post_feedforward_norm, x_BTD, y_BTD, config), cache
-
-
-def _into_ring(k: Float[Array, "B T K H"], places: int) -> Float[Array, "B S K H"]:
-    """The last `places` of T tokens, token i in place i mod `places`; places not reached are zero."""
-    T = k.shape[1]
-    if T <= places:
-        return jnp.pad(k, ((0, 0), (0, places - T), (0, 0), (0, 0)))
-    return jnp.roll(k[:, T - places :], T % places, axis=1)
+    return after(params.post_feedforward_norm, x_BTD, y_BTD, config), own
 
 
 def _put(
-    old: Float[Array, "B S K H"], new: Float[Array, "B 1 K H"], place: Int[Array, ""]
+    kept: Float[Array, "B S K H"], new: Float[Array, "B T K H"], length: Int[Array, ""]
 ) -> Float[Array, "B S K H"]:
-    """`old` with `new` written at `place`; in place where the buffer was donated."""
-    return jax.lax.dynamic_update_slice_in_dim(old, new, place, axis=1)
+    """`kept` with tokens number `length` and following, each in its place; of more than S, the last S."""
+    T, S = new.shape[1], kept.shape[1]
+    if T == 1:  # the same, without a loop over places
+        return jax.lax.dynamic_update_slice_in_dim(kept, new, length % S, axis=1)
+    number_T = length + jnp.arange(T)
+    return kept.at[:, number_T[-S:] % S].set(new[:, -S:], unique_indices=True)
