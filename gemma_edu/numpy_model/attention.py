@@ -50,11 +50,11 @@ def attend(
     """
     B, T, N, H = q.shape
     K = k.shape[2]
-    q_BTKGH = q.reshape(B, T, K, N // K, H) * H**-0.5
-    scores_BKGTS = np.einsum("BTKGH,BSKH->BKGTS", q_BTKGH, k, optimize=True).astype(np.float32)
+    q_BKGTH = np.einsum("BTKGH->BKGTH", q.reshape(B, T, K, N // K, H) * H**-0.5)
+    scores_BKGTS = np.einsum("BKGTH,BSKH->BKGTS", q_BKGTH, k, optimize=True).astype(np.float32)
     probs_BKGTS = softmax(np.where(mask[:, None, None], scores_BKGTS, np.float32(MASKED_SCORE)))
-    context_BTKGH = np.einsum("BKGTS,BSKH->BTKGH", probs_BKGTS.astype(v.dtype), v, optimize=True)
-    return context_BTKGH.reshape(B, T, N, H)
+    context_BKGTH = np.einsum("BKGTS,BSKH->BKGTH", probs_BKGTS.astype(v.dtype), v, optimize=True)
+    return np.einsum("BKGTH->BTKGH", context_BKGTH).reshape(B, T, N, H)
 
 
 def combine(

@@ -27,6 +27,7 @@ import csv
 import inspect
 import itertools
 import math
+import re
 from statistics import NormalDist
 from unittest import mock
 
@@ -314,17 +315,18 @@ def move(up=-1.0):
 # %% [markdown]
 # ## The same in JAX, and a default that differs
 #
-# What will differ in JAX: the formula, the shapes, or a detail? We give the arrays the same type name and compare the source of the two functions.
+# What will differ in JAX: the formula, the shapes, or a detail? The package's JAX model has a function of its own for activations times weights, `product("...D,DF->...F", x, w)`. It is the einsum that it looks like, and lesson 09 tells why it exists; here we write it `x @ w` again, give the arrays the same type name, and compare the source of the two functions.
 
 # %%
 in_numpy = inspect.getsource(numpy_feedforward.feedforward).replace("np.ndarray", "Array")
 in_jax = inspect.getsource(jax_feedforward.feedforward)
+in_jax = re.sub(r'product\("[^"]+", (\w+), ([\w.]+)\)', r"\1 @ \2", in_jax)
 print("feedforward: the same text" if in_numpy == in_jax else "feedforward: another text")
 assert in_numpy == in_jax
 show_source(jax_feedforward.activate)
 
 # %% [markdown]
-# The function is the same to the letter; the curves come from `jax.nn`. Our one line must equal it too:
+# Now they are the same to the letter; the curves come from `jax.nn`. Our one line must equal it too:
 
 # %% tags=["contract"]
 in_jax_BTD = jax_feedforward.feedforward(weights, x_BTD, config)

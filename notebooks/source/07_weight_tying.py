@@ -180,7 +180,7 @@ np.testing.assert_allclose(my_logits(small_x_BTD, small_table_VD), package, atol
 np.testing.assert_allclose(logits_by_loop(small_x_BTD, small_table_VD), package, atol=1e-5)
 
 # %% [markdown]
-# JAX's version has one more argument:
+# JAX's version writes the einsum as `product`, the package's function for activations times weights (lesson 09 tells why), and has one more argument:
 
 # %%
 show_source(jax_embedding.unembed)
@@ -193,7 +193,7 @@ package = jax_embedding.unembed(jnp.asarray(small_table_VD), jnp.asarray(small_x
 np.testing.assert_allclose(my_logits(small_x_BTD, small_table_VD), package, atol=1e-5)
 
 # %% [markdown]
-# `preferred_element_type` says in which type to sum and return. Gemma's weights are published in bfloat16, and real logits reach 20 and more, where neighbouring bfloat16 numbers are 1/8 apart. Two tokens at 20 and 20.05: what is left of the difference in each type?
+# `jnp.float32` says in which type to return the sums, whatever the weights are. Gemma's weights are published in bfloat16, and real logits reach 20 and more, where neighbouring bfloat16 numbers are 1/8 apart. Two tokens at 20 and 20.05: what is left of the difference in each type?
 
 # %%
 x_BTD = jnp.array([[[20.0, 1.0]]], jnp.bfloat16)
