@@ -14,6 +14,10 @@ from gemma_edu.checks.exercises import (
     norms,
     positions,
     positions_in_use,
+    sampling,
+    sampling_stop,
+    tokenizer,
+    tokenizer_chat,
     transformer,
     weight_tying,
 )
@@ -29,6 +33,10 @@ __all__ = [
     "norms",
     "positions",
     "positions_in_use",
+    "sampling",
+    "sampling_stop",
+    "tokenizer",
+    "tokenizer_chat",
     "transformer",
     "weight_tying",
 ]
