@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from gemma_edu.config import ModelConfig
 from gemma_edu.inputs import check_params, check_tokens, is_traced
@@ -224,10 +224,13 @@ def _block(
 
 
 def _put(
-    kept: Float[Array, "B S K H"], new: Float[Array, "B T K H"], length: Int[Array, ""]
-) -> Float[Array, "B S K H"]:
+    kept: Shaped[Array, "B S K H"], new: Shaped[Array, "B T K H"], length: Int[Array, ""]
+) -> Shaped[Array, "B S K H"]:
     """`kept` with tokens number `length` and following, each in its place; of more than S, the last S."""
     T, S = new.shape[1], kept.shape[1]
+    if kept.dtype == jnp.bfloat16:  # XLA's CPU compiler would widen all of it to write one row, 5 ms a step
+        as_bits = functools.partial(jax.lax.bitcast_convert_type, new_dtype=jnp.uint16)
+        return jax.lax.bitcast_convert_type(_put(as_bits(kept), as_bits(new), length), kept.dtype)
     if T == 1:  # the same, without a loop over places
         return jax.lax.dynamic_update_slice_in_dim(kept, new, length % S, axis=1)
     number_T = length + jnp.arange(T)
