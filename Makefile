@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 NBVAL := -p tools.nbval_tolerance --nbval --nbval-current-env --nbval-cell-timeout=300 --dist loadscope
 
-.PHONY: help run test lab parity notebooks lint format lock
+.PHONY: help run test lab parity bench notebooks lint format lock
 help:          ## what can be made
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/: .*##/\t/' | expand -t 12
 
@@ -26,6 +26,9 @@ lab: $(VENV)/installed  ## open the lessons in JupyterLab
 parity: $(VENV)/parity-installed  ## our models against the official code, live; and the tests that read PyTorch files
 	$(BIN)/python -m pytest -q -m parity tests/parity
 	$(BIN)/python -m pytest -q tests/test_checkpoints_formats.py tests/test_checkpoints_bad_input.py
+
+bench: $(VENV)/bench-installed  ## speed and memory beside the peers' and the machine's limit (BENCH_ARGS=--quick)
+	$(BIN)/python -m benchmarks.speed $(BENCH_ARGS)
 
 notebooks: $(VENV)/installed  ## rebuild the stored notebooks whose source changed, and the table of exercises
 	$(BIN)/python tools/notebooks.py build
@@ -49,6 +52,11 @@ $(VENV)/installed: pyproject.toml requirements.lock
 $(VENV)/parity-installed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -e ".[parity]"
 	$(BIN)/python -m pip install --quiet --no-deps gemma-llm==1.0.0
+	touch $@
+
+# llama.cpp is compiled here, which takes minutes; without a C++ compiler the benchmark skips it by name.
+$(VENV)/bench-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e ".[bench]" || $(BIN)/python -m pip install --quiet -e ".[parity]"
 	touch $@
 
 lock: $(VENV)/installed  ## resolve pyproject.toml anew, for every platform, without registry addresses

@@ -576,7 +576,7 @@ show(
 # | lesson | after it you can |
 # |---|---|
 # | 00 start here | name the parts of Gemma and count them to the digit |
-# | 01 tokenizer | train a tokenizer; say why Gemma has 256,000 tokens; write a chat prompt |
+# | [01 tokenizer](01_tokenizer.ipynb) | train a tokenizer; say why Gemma has 256,000 tokens; write a chat prompt |
 # | [02 embedding scaling](02_embedding_scaling.ipynb) | say where √D comes from and what rounding makes of it |
 # | [03 RMSNorm with unit offset](03_rmsnorm.ipynb) | normalise a vector as Gemma does, and say why it multiplies by 1 + scale |
 # | [04 RoPE](04_rope.ipynb) | mark a position by turning pairs of numbers |
@@ -585,7 +585,7 @@ show(
 # | [07 weight tying](07_weight_tying.ipynb) | use one table for reading and for writing |
 # | [08 the whole model in NumPy](08_numpy_gemma.ipynb) | put the parts together and run a real Gemma in plain NumPy |
 # | [09 the whole model in JAX](09_jax_gemma.ipynb) | compile it, generate fast, prove it equal to NumPy and Google's |
-# | 10 generation | steer the choice of the next token |
+# | [10 generation](10_generation.ipynb) | steer the choice of the next token |
 # | [11 real Gemma](11_real_gemma.ipynb) | load published weights, look inside, break one piece and hear it |
 # | 12 Gemma, Llama 2, OLMo | tell five models apart by their configs, and train the variants |
 # | 13 bug museum | recognise the real bugs of real ports |
@@ -741,7 +741,7 @@ assert cache_bytes(presets.GEMMA_2B.replace(num_kv_heads=8)) == 8 * small_cache
 # 3. Do not trust a table before you have recomputed it: F is half of what Table 1 prints, and the first
 #    print's averages are not the means of its own rows.
 #
-# **Read next.** [Lesson 02](02_embedding_scaling.ipynb), the first box of the picture, or [lesson
-# 11](11_real_gemma.ipynb), a real Gemma from the inside. The report itself,
+# **Read next.** [Lesson 01](01_tokenizer.ipynb), how text becomes the numbers that enter the picture, or
+# [lesson 11](11_real_gemma.ipynb), a real Gemma from the inside. The report itself,
 # [arXiv:2403.08295](https://arxiv.org/abs/2403.08295), is next on the desk: of its section on the
 # architecture you now know every number.

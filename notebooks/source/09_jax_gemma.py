@@ -3,7 +3,7 @@
 #
 # # 09 · The whole model in JAX
 #
-# Below, one model writes the same words in four ways. The weights are the same, and so are the logits, to the third decimal. The speed is not: on the machine that made this page, the last way was three to four times as fast as the first, and about half as fast as any program can be there. We build the model and find out where that factor comes from, and where the other half went.
+# Below, one model writes the same words in four ways. The weights are the same, and so are the logits, to the third decimal. The speed is not: on the machine that made this page, the last way was some seven times as fast as the first, and about two thirds as fast as any program can be there. We build the model and find out where that factor comes from, and where the last third went.
 #
 # *90 minutes, difficulty 3 of 5. You need NumPy and matrix products. The lessons 02 to 08 belong to the components, one each; here each gets a sentence or two.*
 
@@ -21,6 +21,7 @@ if importlib.util.find_spec("gemma_edu") is None:
 # `np` is NumPy, `jnp` is JAX's version of it. The last line asks for full float32 products: left to itself, a TPU rounds both factors to 8 significant bits first, and nothing below would agree to five digits.
 
 # %%
+import csv
 import functools
 import time
 from unittest import mock
@@ -36,6 +37,7 @@ from gemma_edu.figures import COLOURS, apply, show, show_source
 from gemma_edu.jax_model import kv_cache, layer_scan
 from gemma_edu.jax_model import transformer as jax_transformer
 from gemma_edu.jax_model.params import init
+from gemma_edu.jax_model.products import product
 from gemma_edu.numpy_model import attention as numpy_attention
 from gemma_edu.numpy_model import masks as numpy_masks
 from gemma_edu.numpy_model import transformer as numpy_transformer
@@ -611,7 +613,7 @@ assert mebibytes == {"Gemma 2B": 144.0, "Gemma 7B": 3584.0, "Gemma 3 270M": 31.5
 # %% [markdown]
 # Gemma 7B keeps 16 heads in 28 layers, Gemma 2B one head in 18: a factor of 24.9. Gemma 3 needs less than a quarter of the 2B's, as only 3 of its 18 layers remember more than 512 tokens.
 #
-# Arrays in JAX never change, so writing one key would copy the whole cache, at each token. We *donate* the old cache instead: `donate_argnames="cache"` says that we will not look at it again, and XLA writes in place. The promise is enforced.
+# Arrays in JAX never change, so writing one key would copy the whole cache, at each token. We *donate* the old cache instead: `donate_argnames="cache"` says that we will not look at it again, and XLA may write in place. The promise is enforced.
 
 # %%
 logits_BV, cache = prefill(weights3, text_BT[:, :5], np.zeros(2, np.int32), config=tiny3, capacity=16)
@@ -736,6 +738,77 @@ assert weights_count == 268_098_176
 # (A *FLOP* is one multiplication or addition; each weight needs two per token.)
 #
 # NumPy and JAX op by op run the same operations, one after the other, and which of the two is ahead depends on the machine: JAX pays a little for handing over each of a thousand small operations, NumPy runs all but its matrix products on one core. Between op by op and compiled lies the compiler, which joins small operations into one pass over memory and leaves Python out. That gain is modest here, as large products fill most of the time. The step to the cache is of another kind: less work. What then remains is mostly reading the weights, and there only fewer bytes help; in the gap that is left, memory waits while hundreds of small operations run between the large products. That is why phones run models with 4 bits per weight. Prefill is the opposite case: it reads the weights once for a whole prompt, and the limit is arithmetic.
+#
+# ## The form of a product
+#
+# In bfloat16 a weight has half the bytes, so the limit is twice as high. Is the model twice as fast? Take its largest product, one row of the stream with the whole table, and write it in three ways. `product` is what the package uses wherever activations meet weights; its equations are those of einsum.
+
+# %%
+x_1D = jnp.asarray(np.random.default_rng(4).normal(size=(1, 640)), jnp.bfloat16)
+w_VD = table.astype(jnp.bfloat16)  # the numbers that make one output lie together in memory
+w_DV = jnp.array(w_VD.T)  # the same numbers; those that one input is multiplied with lie together
+forms = {
+    "x @ w": (jax.jit(jnp.matmul), w_DV),
+    "product, by input": (jax.jit(functools.partial(product, "TD,DV->TV")), w_DV),
+    "product, by output": (jax.jit(functools.partial(product, "TD,VD->TV")), w_VD),
+}
+results = [np.asarray(form(x_1D, w), np.float32) for form, w in forms.values()]
+for result in results:
+    np.testing.assert_allclose(result, results[0], rtol=2**-7, atol=2**-7)
+
+# %% [markdown]
+# All three agree, to the rounding of bfloat16. By how much will their speeds differ?
+
+# %% tags=["timing"]
+for name, (form, w) in forms.items():
+    print(f"{name:20} {w.nbytes / 1e9 / seconds(lambda form=form, w=w: form(x_1D, w), repeats=8):6.1f} GB/s")
+print(f"{'float32, as above':20} {bandwidth:6.1f} GB/s")
+assert len(forms) == 3
+
+# %% [markdown]
+# On the machine that made this page the first was about twenty times slower than the last. XLA's compiler for CPUs has quick code for some shapes of a product; for others it writes a float32 copy of all of w first, and does so again at every token. By input it is quick with two rows, so `product` hands it the same row twice. By output it is quick with one. A GPU or a TPU does not mind how the product is written.
+
+# %%
+del forms, w_VD, w_DV
+show_source(product)
+
+# %% [markdown]
+# Nothing in the equations tells you this. You find it by holding what you measure against what the machine can do, as in the figure above, and by reading the program that the compiler made of yours: `jax.jit(f).lower(…).compile().as_text()` prints it. That is how another gap showed. Although we donate the cache, XLA copied it, up to four times in each layer: a step reads old keys and writes a new one, and on a CPU the compiler kept copies to be safe. So the package writes its step as two programs: `read`, which changes nothing, and `append`, which looks at nothing.
+#
+# What did each form gain? The next figure shows a step of the real model with room for 4096 tokens in its cache, measured by `benchmarks/forms.py` on two cores. Guess first: which change matters most in float32, and which in bfloat16?
+
+# %%
+GAINS = {"float32": COLOURS["stream"], "bfloat16": COLOURS["gemma"]}
+with open(course_data.path("forms.csv"), encoding="utf-8", newline="") as file:
+    measured = {row["form"]: {dtype: float(row[dtype]) for dtype in GAINS} for row in csv.DictReader(file)}
+steps = {form: times for form, times in measured.items() if "prompt" not in form}
+fig, ax = plt.subplots()
+for shift, (dtype, colour) in zip((-0.2, 0.2), GAINS.items(), strict=True):
+    times = [step[dtype] for step in steps.values()]
+    bars = ax.barh(np.arange(len(steps)) + shift, times, 0.36, color=colour)
+    ax.bar_label(bars, [f"{time:.0f} ms in {dtype}" for time in times], padding=3, fontsize=8)
+ax.set(yticks=range(len(steps)), yticklabels=steps, xscale="log", xlim=(10, 2000))
+ax.set_xlabel("time of one token (milliseconds)")
+ax.invert_yaxis()
+ax.set_title("Same numbers: the form decides the time")
+told = "; ".join(f"{form}, {step['float32']} and {step['bfloat16']}" for form, step in steps.items())
+show(fig, f"Milliseconds for one token in float32 and bfloat16, form by form: {told}.")
+
+# %% [markdown]
+# In bfloat16 it is the products, by far. In float32 most of them were quick already, and copying the cache cost as much as those that were not. The last form, `products.by_output`, stores every matrix by output: it is for those who decode much in bfloat16, and gives float32 nothing.
+
+# %%
+first, *_, last = steps.values()
+at_once, in_pieces = (times for form, times in measured.items() if "prompt" in form)
+assert first["bfloat16"] > 8 * last["bfloat16"] and last["bfloat16"] < last["float32"]
+assert first["float32"] > 1.3 * steps["cache read and written apart"]["float32"]
+assert all(at_once[dtype] > 1.3 * in_pieces[dtype] for dtype in GAINS)
+print(
+    f"a prompt of 2,048 tokens: {at_once['float32'] / 1e3:.1f} s at once, {in_pieces['float32'] / 1e3:.1f} s in pieces"
+)
+
+# %% [markdown]
+# The same two functions read a long prompt in pieces of 128 tokens, each of which finds the earlier ones in the cache. It is quicker than all at once, as a local layer then never looks further than its window, and whatever the length of a prompt, one compiled program serves it. `generation.generate` does all this.
 #
 # ## Break it on purpose
 #
@@ -969,4 +1042,4 @@ check("my_scanned_forward", my_scanned_forward)
 #
 # Trust a fast model only where it equals a slow one: float32, a stated tolerance, weights without zeros, and texts longer than the window.
 #
-# **Next.** Lesson 11 opens the weights that you used here and looks inside while they work. (Lessons 10, on sampling, and 15, on many chips, are still being written.) To read: *How to Scale Your Model* (the chapters on rooflines and on inference), which counts before it believes, and the JAX documentation's pages on pytrees and on `jit`. In the package, read `gemma_edu/jax_model/kv_cache.py`: you have met every idea in it.
+# **Next.** [Lesson 10](10_generation.ipynb) is about what a program does with the logits. (Lesson 15, on many chips, is still being written.) To read: *How to Scale Your Model* (the chapters on rooflines and on inference), which counts before it believes, and the JAX documentation's pages on pytrees and on `jit`. In the package, read `gemma_edu/jax_model/kv_cache.py`: you have met every idea in it.
