@@ -45,7 +45,10 @@ class JaxLimits:
         """Floating-point operations per second of a square product; a multiplication and an addition are two."""
         x = self._jnp.ones((self._side, self._side), dtype)
         work = 2 * self._side**3
-        return _fastest([(work, self._jax.jit(lambda x, y: x @ y), (x, x))], self._jax.block_until_ready)[1]
+        forms = [lambda x, y: x @ y, lambda x, y: self._jnp.matmul(x, y, preferred_element_type="float32")]
+        return _fastest([(work, self._jax.jit(form), (x, x)) for form in forms], self._jax.block_until_ready)[
+            1
+        ]
 
 
 class TorchLimits:
