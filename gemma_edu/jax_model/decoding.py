@@ -1,4 +1,4 @@
-"""Token ids in, token ids out: prefill, then choose and decode step by step, for prompts of any lengths at once."""
+"""Token ids in, token ids out: read prompts in pieces, then choose and read token by token, for any lengths at once."""
 
 import functools
 from collections.abc import Collection, Iterator, Sequence

@@ -67,9 +67,8 @@ def empty(
         for layer in range(config.num_layers)
     ]
     layers = tuple(LayerCache(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for shape in shapes)
-    return Cache(
-        layers, jnp.zeros((), jnp.int32), jnp.array(padding)
-    )  # a copy: the caller's may not be given away
+    own_padding = jnp.array(padding)  # a copy: a cache is donated, and the caller's array is not ours to give
+    return Cache(layers, jnp.zeros((), jnp.int32), own_padding)
 
 
 def prefill(
