@@ -1,12 +1,19 @@
 """Batched, cached decoding against a naive loop in NumPy, with every sampling parameter; tokens against their odds."""
 
-import functools
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from backend import random_params
+from naive_decoding import (
+    GEMMA3,
+    GPT2,
+    PROMPTS,
+    STEPS,
+    generate,
+    jax_params,
+    naive,
+    naive_sampled,
+    next_logits,
+)
 
 from gemma_edu import presets
 from gemma_edu.jax_model import decoding
@@ -15,56 +22,6 @@ from gemma_edu.numpy_model import transformer as numpy_transformer
 from gemma_edu.sampling_config import Sampling
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
-
-GEMMA3, GPT2 = presets.TINY_GEMMA3_270M, presets.TINY_GPT2_124M
-PROMPTS = [[2], [2, 5, 7, 1, 9, 3, 8], [4, 4, 10]]
-STEPS = 12
-
-
-@functools.cache
-def jax_params(config):
-    """Random weights as JAX arrays."""
-    return jax.tree.map(jnp.asarray, random_params(config))
-
-
-def generate(prompts, config=GEMMA3, end_tokens=(), **sampling):
-    """All steps at once: one list of tokens per step."""
-    sampling = Sampling(**{"max_tokens": STEPS} | sampling)
-    return list(decoding.generate_tokens(jax_params(config), prompts, config, sampling, end_tokens))
-
-
-def next_logits(ids, config):
-    """What NumPy expects after these tokens, 1 V."""
-    return numpy_transformer.forward(random_params(config), np.array([ids]), config)[:, -1]
-
-
-def naive(prompt, config, steps):
-    """Greedy decoding with a full forward pass in NumPy for every token."""
-    ids = list(prompt)
-    for _ in range(steps):
-        ids.append(int(next_logits(ids, config).argmax()))
-    return ids[len(prompt) :]
-
-
-def naive_sampled(prompt, row, sampling):
-    """The same with penalties, filters and a draw, all in NumPy; only the random numbers are JAX's."""
-    ids, counts = list(prompt), np.zeros((1, GEMMA3.vocab_size), np.int32)
-    key = jax.random.key(sampling.seed)
-    for step in range(sampling.max_tokens):
-        penalties = sampling.frequency_penalty, sampling.presence_penalty
-        logits = next_logits(ids, GEMMA3)
-        if sampling.is_greedy:
-            token = int(numpy_sampling.penalise(logits, counts, *penalties).argmax())
-        else:
-            k = sampling.top_k or GEMMA3.vocab_size
-            left = numpy_sampling.filter_logits(
-                logits, counts, *penalties, sampling.temperature, k, sampling.top_p
-            )
-            uniform = np.asarray(jax.random.uniform(jax.random.fold_in(key, step), (len(PROMPTS),)))
-            token = int(numpy_sampling.draw(left, uniform[row : row + 1])[0])
-        counts[0, token] += 1
-        ids.append(token)
-    return ids[len(prompt) :]
 
 
 @pytest.mark.parametrize("config", [GEMMA3, GPT2], ids=["window", "learned positions"])
@@ -247,27 +204,3 @@ def test_stop_strings_are_refused_where_no_text_is_seen():
 def test_a_stop_id_outside_the_vocabulary_is_refused():
     with pytest.raises(ValueError, match="token id 11 is outside"):
         generate([[2]], stop=(3, 11))
-
-
-@pytest.mark.parametrize("config", [GEMMA3, GPT2])
-@pytest.mark.parametrize("size", [1, 2, 5, 16])
-def test_reading_prompts_in_pieces_changes_nothing(config, size, monkeypatch):
-    monkeypatch.setattr(decoding, "piece_size", lambda rows: size)
-    by_prompt = list(zip(*generate(PROMPTS, config), strict=True))
-    assert by_prompt == [tuple(naive(prompt, config, STEPS)) for prompt in PROMPTS]
-
-
-def test_prompts_of_other_lengths_and_other_settings_need_no_new_program(monkeypatch):
-    monkeypatch.setattr(decoding, "piece_size", lambda rows: 4)
-    generate([[2, 5]], max_tokens=2)
-    used = decoding._look, decoding._append, decoding._choose
-    programs_of = lambda function: function._cache_size()  # noqa: E731
-    programs = tuple(map(programs_of, used))
-    for length in (1, 3, 4, 5, 9, 29):
-        generate([[3] * length], max_tokens=3)
-    assert programs == tuple(map(programs_of, used))
-
-
-def test_pieces_are_shorter_where_prompts_are_many():
-    sizes = [decoding.piece_size(rows) for rows in (1, 8, 16, 64, 20_000)]
-    assert sizes == [sizes[0], sizes[0], sizes[0] // 2, sizes[0] // 8, 8]
