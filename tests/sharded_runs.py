@@ -17,7 +17,7 @@ import numpy as np
 from gemma_edu import presets
 from gemma_edu.scaling import mesh, processes, sharded_training, sharding_rules
 from gemma_edu.scaling.sharding_rules import DATA, FSDP, TENSOR
-from gemma_edu.training import checkpointing
+from gemma_edu.training import checkpointing, loop
 from gemma_edu.training.config import TrainingConfig
 from gemma_edu.training.data import Batch
 from gemma_edu.training.step import train_step
@@ -25,9 +25,9 @@ from gemma_edu.training.step import train_step
 SIZES = {"vocab_size": 48, "embed_dim": 32, "num_heads": 8, "head_dim": 24, "hidden_dim": 40, "num_layers": 3}
 MULTI_QUERY = presets.TINY_GEMMA_2B.replace(**SIZES)
 MULTI_HEAD = MULTI_QUERY.replace(num_kv_heads=8)
-TRAINING = TrainingConfig(steps=8, learning_rate=3e-3, beta1=0.9, clip_norm=float("inf"))
+TRAINING = TrainingConfig(steps=5, learning_rate=3e-3, beta1=0.9, clip_norm=float("inf"))
 FRUGAL = TRAINING.replace(rematerialise=True, loss_chunk=3)
-ROWS, LENGTH, STEPS = 16, 6, 5
+ROWS, LENGTH, STEPS, STOP = 16, 6, 5, 3
 LAYOUTS = {
     "data": (MULTI_HEAD, TRAINING, DATA, {"data": 8}),
     "FSDP": (MULTI_HEAD, TRAINING, DATA | FSDP, {"data": 8}),
@@ -74,6 +74,11 @@ def whole(tree):
     return [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
 
 
+def from_step(start):
+    """`batches` as `loop.train` asks for them."""
+    return batches()[start:]
+
+
 def alone(config):
     """The reference: one device."""
     state = jax.tree.map(jax.numpy.asarray, initial(config))
@@ -114,6 +119,7 @@ def eight(folder):
         found = compared(losses, first, references[config]) | {"parts": parts, "kept": kept}
         write(folder, name, found)
     born(folder)
+    resumed(folder, references[MULTI_QUERY])
 
 
 def born(folder):
@@ -129,19 +135,59 @@ def born(folder):
     )
 
 
+def resumed(folder, reference):
+    """`loop.train` on 8 devices, stopped after step 4, and gone on with on a mesh of another shape from step 3."""
+    rules, told = DATA | TENSOR | FSDP, []
+    checkpoints = Path(folder) / "resumed"
+
+    def stop(record):
+        told.append(record)
+        if record.step > STOP:
+            raise KeyboardInterrupt
+
+    def train(state, where, **options):
+        return loop.train(
+            state, from_step, MULTI_QUERY, TRAINING, folder=checkpoints, rules=rules, mesh=where, **options
+        )
+
+    first = mesh.make(data=4, model=2)
+    state = sharding_rules.place(initial(MULTI_QUERY), rules, first)
+    try:
+        train(state, first, held_out=batches()[:1], evaluate_every=STOP, save_every=STOP, report=stop)
+    except KeyboardInterrupt:
+        pass
+    second = mesh.make(pods=2, data=2, model=2)
+    like = sharded_training.abstract_state(MULTI_QUERY, TRAINING, rules, second)
+    rest = train(checkpointing.restore(checkpoints, like), second)
+    steps = [record for record in told if isinstance(record, loop.StepRecord)][:STOP] + rest.steps
+    pairs = zip(whole(rest.state.params), whole(reference[2].params), strict=True)
+    found = compared([record.loss for record in steps], reference[1], reference) | {
+        "steps": [record.step for record in steps],
+        "held_out": [record.loss for record in told if isinstance(record, loop.HeldOutRecord)],
+        "weights_difference": max(float(np.abs(one - other).max()) for one, other in pairs),
+        "spread": len(rest.state.params.embedding.table.sharding.device_set),
+        "saved": checkpointing.latest(checkpoints),
+    }
+    write(folder, "resumed", found)
+
+
 def two(folder):
-    """In two processes of 4 devices: five steps, and a checkpoint that both write."""
+    """In two processes of 4 devices: five steps of `loop.train`, and a checkpoint that both write."""
     processes.join()
     rules, where = DATA | TENSOR | FSDP, mesh.make(data=2, model=4)
     state = sharding_rules.place(initial(MULTI_QUERY), rules, where)
-    step = sharded_training.train_step(MULTI_QUERY, TRAINING, rules, where)
-    losses, first, state = run(state, step, lambda batch: sharding_rules.place(batch, rules, where))
-    checkpointing.save(Path(folder) / "checkpoint", state)
-    leaves = whole(state)
+    run = loop.train(
+        state, from_step, MULTI_QUERY, TRAINING, folder=Path(folder) / "checkpoint", rules=rules, mesh=where
+    )
+    leaves, moments = whole(run.state), whole(run.state.optimizer_state[1][0].mu)
+    losses = [record.loss for record in run.steps]
+    reference = losses, moments
     if jax.process_index() == 0:
         np.savez(Path(folder) / "state.npz", *leaves)
-    reference = alone(MULTI_QUERY) if jax.process_index() == 0 else (losses, first)
-    found = compared(losses, first, reference)
+        losses_alone, _, state = alone(MULTI_QUERY)
+        # Adam's first moments: the mean of the gradients so far
+        reference = losses_alone, whole(state.optimizer_state[1][0].mu)
+    found = compared(losses, moments, reference)
     print(json.dumps(found | {"devices": len(jax.devices()), "local": len(jax.local_devices())}))
 
 

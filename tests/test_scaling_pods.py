@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from gemma_edu import presets
+from gemma_edu import params, presets
 from gemma_edu.scaling import pods, tpu_compiler
 from gemma_edu.scaling.collectives import Traffic, traffic
 from tools import tpu_pods
@@ -127,8 +127,12 @@ def test_the_stored_table_has_every_case_and_says_what_the_lesson_will():
     assert rows["7b-decode"][0]["fits"] == "no"
 
     def over_dcn(name):
-        return {row["kind"] for row in rows[name] if row["network"] == "DCN"}
+        return {row["kind"]: int(row["bytes"]) for row in rows[name] if row["network"] == "DCN"}
 
-    assert over_dcn("2b-2") == {"all-reduce"}
+    # From pod to pod goes each gradient once, in float32: a chip sends those of its 256th of the weights.
+    for name, config in {"7b-16": presets.GEMMA_7B, "2b-2": presets.GEMMA_2B}.items():
+        assert over_dcn(name) == {
+            "all-reduce": pytest.approx(4 * params.count(config)["total"] / 256, rel=0.01)
+        }
     assert "all-gather" in over_dcn("2b-2-across")
     assert not over_dcn("7b-1")

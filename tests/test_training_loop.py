@@ -10,6 +10,7 @@ from backend import random_tokens
 
 from gemma_edu import presets
 from gemma_edu.jax_model.params import init
+from gemma_edu.scaling import mesh
 from gemma_edu.training import checkpointing, data, loop, step
 from gemma_edu.training.config import TrainingConfig
 from gemma_edu.training.loss import mean_loss
@@ -142,6 +143,12 @@ def test_batches_that_end_too_early_are_named():
 def test_intervals_below_one_step_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} = 0: give 1 or more steps"):
         train(**{name: 0})
+
+
+@pytest.mark.parametrize("half", [{"rules": {"B": "data"}}, {"mesh": mesh.make(devices=jax.devices()[:1])}])
+def test_rules_without_a_mesh_or_a_mesh_without_rules_are_refused(half):
+    with pytest.raises(ValueError, match="rules and a mesh go together"):
+        train(**half)
 
 
 def test_tokens_outside_the_vocabulary_are_refused_before_the_step():

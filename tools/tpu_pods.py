@@ -4,7 +4,7 @@
 
 Writes data/tpu_pods.csv: for each case the memory that one chip needs, and what it receives in a step by each kind of
 collective, over the pod's own links (ICI) and over the data centre's network (DCN). Cases that are not named keep their
-rows. The exit status is 0 as well where this machine can have no libtpu.
+rows. All of them take 4 minutes of one core's time. The exit status is 0 as well where this machine can have no libtpu.
 """
 
 import argparse

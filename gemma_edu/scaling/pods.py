@@ -94,7 +94,6 @@ def compiled(case: Case) -> Compiled:
     environment = {
         **os.environ,
         **tpu_compiler.ENVIRONMENT,
-        "JAX_OPTIMIZATION_LEVEL": "O1",
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
     }
     command = [sys.executable, "-m", "gemma_edu.scaling.pods", case.name]

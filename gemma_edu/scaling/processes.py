@@ -137,9 +137,9 @@ def _said(number: int, folder: Path) -> str:
 
 
 def _printed(folder: Path, number: int) -> str:
-    """A process's stdout without the lines in which gloo says that it is connected."""
+    """A process's stdout without what gloo says of its connections; its threads may write into each other's lines."""
     lines = _path(folder, number, "out").read_text().splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("[Gloo]"))
+    return "".join(line for line in lines if "[Gloo]" not in line and "peer ranks" not in line)
 
 
 def _path(folder: Path, number: int, stream: str) -> Path:

@@ -5,8 +5,11 @@
     step = train_step(config, training, rules, where)
     state, metrics = step(state, batch)
 
-The program says nothing of devices. The compiler (GSPMD, Xu et al. 2021) splits it to match the arrays, and puts in the
-messages between devices that this takes; the numbers are those of one device but for the order of sums.
+`training.loop.train(..., rules=rules, mesh=where)` makes many such steps, with checkpoints.
+
+The program says nothing of devices, with two exceptions in `training.forward` and `training.loss`. The compiler (GSPMD,
+Xu et al. 2021) splits it to match the arrays, and puts in the messages between devices that this takes; the numbers are
+those of one device but for the order of sums.
 """
 
 import functools

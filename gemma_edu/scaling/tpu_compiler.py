@@ -31,6 +31,8 @@ ENVIRONMENT = {
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_LOG_DIR": "disabled",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # else one process at a time
+    # Several times quicker than the default level; for Gemma 3 270M reading a prompt it plans 1 % less memory.
+    "JAX_OPTIMIZATION_LEVEL": "O1",
 }
 TOPOLOGIES = {1: "1x1", 4: "2x2", 8: "2x4", 16: "4x4", 32: "4x8", 64: "8x8", 128: "8x16", 256: "16x16"}
 """Chips in a slice of TPU v5e → its name after `v5e:`."""
@@ -44,6 +46,12 @@ def version() -> str | None:
     """The version of libtpu, in `BESIDE` or among the packages; None if there is none."""
     found = metadata.distributions(name="libtpu", path=[str(BESIDE), *sys.path])
     return next((distribution.version for distribution in found), None)
+
+
+def description() -> str | None:
+    """Everything that a result depends on beside the program: `libtpu 0.0.42.1 for v5e at O1`; None without libtpu."""
+    level = ENVIRONMENT["JAX_OPTIMIZATION_LEVEL"]
+    return (found := version()) and f"libtpu {found} for v5e at {level}"
 
 
 def requirement() -> str:

@@ -9,7 +9,7 @@ from gemma_edu.inputs import check_params, check_tokens
 from gemma_edu.jax_model.block import block
 from gemma_edu.jax_model.masks import attention_mask
 from gemma_edu.jax_model.transformer import embed_tokens
-from gemma_edu.params import Block, Params
+from gemma_edu.params import Block, Embedding, Params
 from gemma_edu.training.config import TrainingConfig
 
 
@@ -42,7 +42,7 @@ def residual_stream(
             x_BTD = (jax.checkpoint(one) if training.rematerialise else one)(block_params, x_BTD)
         return x_BTD
 
-    x_BTD = pinned(embed_tokens(params.embedding, tokens, positions, config).astype(dtype))
+    x_BTD = pinned(embed_tokens(_gathered(params.embedding), tokens, positions, config).astype(dtype))
     # Stacked, `blocks` holds one entry for each kind of layer, then what the pattern leaves over: both count from 0.
     kinds = min(config.global_every, config.num_layers) if is_stacked(params) else 0
     if kinds:
@@ -55,8 +55,26 @@ def pinned(x: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
 
     Where weights are split along D (FSDP), the compiler would else split the stream along D too and pass it around.
     """
-    rows = tuple(axis for axis in ("pod", "data") if axis in jax.sharding.get_abstract_mesh().axis_names)
-    return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(rows)) if rows else x
+    if jax.sharding.get_abstract_mesh().empty:
+        return x
+    return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(row_axes()))
+
+
+def _gathered(embedding: Embedding) -> Embedding:
+    """The table with D whole and V as the weights have it, on the mesh in use: what a lookup of whole rows needs.
+
+    Left to itself, the compiler may first split V over pods, and then gather it over the slow network between them.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return embedding
+    whole = jax.sharding.PartitionSpec(jax.sharding.PartitionSpec.UNCONSTRAINED, None)
+    return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, whole), embedding)
+
+
+def row_axes() -> tuple[str, ...]:
+    """Axes of the mesh in use over which the batch's rows are split; those of size 1 split nothing."""
+    sizes = jax.sharding.get_abstract_mesh().shape
+    return tuple(axis for axis in ("pod", "data") if sizes.get(axis, 1) > 1)
 
 
 def is_stacked(params: Params) -> bool:

@@ -2,15 +2,20 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from gemma_edu.config import ModelConfig
 from gemma_edu.inputs import check_ids
 from gemma_edu.params import Params
+from gemma_edu.scaling import sharded_training, sharding_rules
+from gemma_edu.scaling.sharding_rules import Rules
 from gemma_edu.training import checkpointing
 from gemma_edu.training.config import TrainingConfig
 from gemma_edu.training.data import Batch
@@ -55,24 +60,38 @@ def train(
     folder: checkpointing.Folder | None = None,
     save_every: int | None = None,
     report: Callable[[StepRecord | HeldOutRecord], object] = lambda record: None,
+    rules: Rules | None = None,
+    mesh: Mesh | None = None,
 ) -> Run:
     """Train from `state` until step `training.steps`. `state` itself is used up.
 
     To go on where a run stopped, pass `checkpointing.restore(folder, state)`: the same numbers follow, bit for bit.
+
+    With `rules` and `mesh` the same run is spread over many devices, and over several processes if all call this:
+    `state` is then one of `sharded_training.start`, or restored like its `abstract_state`, on whatever mesh it was
+    saved. The numbers are those of one device but for the order of sums.
 
     Args:
         batches: gives the batches from a step number on, as `lambda start: data.batches(documents, 16, 128, 0, start)`.
         held_out: evaluated before the first step, after every `evaluate_every` steps and after the last.
         folder: where checkpoints go, after every `save_every` steps and after the last; None keeps none.
         report: called with each record as it comes, to print or plot it.
+        rules: which axes of arrays are split over which axes of `mesh`, see `scaling.sharding_rules`.
+        mesh: the devices, as `scaling.mesh.make` lays them out.
 
     Raises:
         FloatingPointError: when a loss or gradient is infinite or no number, naming the step; nothing of it is saved.
         ValueError: token ids outside the vocabulary, batches that end, intervals below 1, a folder that is further
-            than `state`.
+            than `state`, rules without a mesh or a mesh without rules, rows that the mesh does not divide.
         CheckpointError: when the folder cannot be read or written.
     """
     number = first = int(state.step)
+    judged = partial(evaluate, held_out=held_out, config=config, training=training, rules=rules, mesh=mesh)
+    placed = _placing(rules, mesh)
+    if mesh is None:
+        run_step = partial(train_step, config=config, training=training)
+    else:
+        run_step = sharded_training.train_step(config, training, rules, mesh)
     _check_intervals(evaluate_every=evaluate_every, save_every=save_every)
     _check_folder(folder, first)
     told: list[StepRecord | HeldOutRecord] = []
@@ -82,14 +101,14 @@ def train(
         report(record)
 
     if held_out:
-        tell(HeldOutRecord(number, evaluate(state.params, held_out, config, training)))
+        tell(HeldOutRecord(number, judged(state.params)))
     for number, batch in enumerate(islice(batches(first), max(training.steps - first, 0)), first + 1):
         _check_batch(batch, config)
-        state, metrics = train_step(state, batch, config, training)
+        state, metrics = run_step(state, placed(batch))
         tell(StepRecord(number, *map(float, jax.device_get(metrics))))  # waits for the step
         _check_finite(told[-1], folder)
         if held_out and _is_due(number, evaluate_every, training):
-            tell(HeldOutRecord(number, evaluate(state.params, held_out, config, training)))
+            tell(HeldOutRecord(number, judged(state.params)))
         if folder is not None and _is_due(number, save_every, training):
             checkpointing.save(folder, state)
     if number < training.steps:
@@ -101,13 +120,19 @@ def train(
 
 
 def evaluate(
-    params: Params, held_out: Sequence[Batch], config: ModelConfig, training: TrainingConfig
+    params: Params,
+    held_out: Sequence[Batch],
+    config: ModelConfig,
+    training: TrainingConfig,
+    rules: Rules | None = None,
+    mesh: Mesh | None = None,
 ) -> float:
-    """The mean loss of all predictions in `held_out` by their weights, in nats.
+    """The mean loss of all predictions in `held_out` by their weights, in nats; on a mesh if `params` are.
 
     Raises:
-        ValueError: when there are no predictions, or batches that do not fit the model.
+        ValueError: when there are no predictions, or batches that do not fit the model or the mesh.
     """
+    placed = _placing(rules, mesh)
     weight = sum(float(np.sum(batch.weights)) for batch in held_out)
     if not weight:
         raise ValueError(
@@ -115,10 +140,20 @@ def evaluate(
         )
     for batch in held_out:
         _check_batch(batch, config)
-    return sum(float(_summed_loss(params, batch, config, training)) for batch in held_out) / weight
+    # `training.forward` and `training.loss` ask which mesh is in use.
+    with nullcontext() if mesh is None else jax.set_mesh(mesh):
+        losses = [float(_summed_loss(params, placed(batch), config, training)) for batch in held_out]
+    return sum(losses) / weight
 
 
 _summed_loss = jax.jit(summed_loss, static_argnames=("config", "training"))
+
+
+def _placing(rules: Rules | None, mesh: Mesh | None) -> Callable[[Batch], Batch]:
+    """What brings a batch to its devices."""
+    if (rules is None) != (mesh is None):
+        raise ValueError("rules and a mesh go together: give both, or neither for one device")
+    return partial(sharding_rules.place, rules=rules, mesh=mesh) if mesh is not None else lambda batch: batch
 
 
 def _is_due(step: int, every: int | None, training: TrainingConfig) -> bool:
