@@ -7,4 +7,5 @@
 What happens, in order of the files: `data.py` packs documents into batches, `forward.py` runs the blocks, `loss.py`
 judges each next token, `optimizer.py` turns gradients into updates by the settings in `config.py`, `step.py` does all
 of that once, in one compiled call, `loop.py` does it many times, and `checkpointing.py` keeps what came out.
+`ablation.py` does it for twenty models that differ in one choice; `ablation_rows.py` reads what came of that.
 """

@@ -3,11 +3,11 @@
 #
 # # 12 · Gemma, Llama 2, OLMo, GPT-2 and the original Transformer as an executable diff
 #
-# Our config has 23 fields. Llama 2 7B and Gemma 7B fill 13 of them differently, Llama 2 7B and OLMo 7B three. Which of these differences change what a model *can* compute, and which only the way it is written down? In this lesson a real Gemma takes over all of Llama 2's answers, one field after the other, with its weights rewritten to match. After the first five, its perplexity on our test paragraph is 8.28, as before. After the last it is 8.22. If the weights are not rewritten, a single one of these flips can make it a thousand million.
+# Our config has 23 fields. Llama 2 7B and Gemma 7B fill 13 of them differently, Llama 2 7B and OLMo 7B three. Which of these differences change what a model *can* compute, and which only the way it is written down? In this lesson a real Gemma takes over all of Llama 2's answers, one field after the other, with its weights rewritten to match. After the first five, its perplexity on our test paragraph is 8.28, as before. After the last it is 8.22. If the weights are not rewritten, a single one of these flips can make it a thousand million. Then twenty small models learn from the same text, and of fifteen single choices only the two that add positions can be told from noise.
 #
 # Elsewhere, comparisons of models are tables typed by hand. Here they are code: six models are six configs, one program runs them all, and a difference is a field that you can flip.
 #
-# *60 minutes, and 45 for the exercises; difficulty 3 of 5. You need lessons 02 to 07, or their last lines. Lesson 08 builds the stack that is used here.*
+# *70 minutes, and 55 for the exercises; difficulty 3 of 5. You need lessons 02 to 07, or their last lines. Lesson 08 builds the stack that is used here.*
 
 # %%
 # Set-up: where the course is not installed, as in a fresh Colab, this installs it; elsewhere it does nothing.
@@ -26,6 +26,7 @@ if importlib.util.find_spec("gemma_edu") is None:
 import csv
 import tempfile
 from functools import partial
+from itertools import islice
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +55,7 @@ from gemma_edu.numpy_model.masks import attention_mask
 from gemma_edu.numpy_model.positions import sinusoidal
 from gemma_edu.params import build, count, from_leaves, shapes, to_leaves
 from gemma_edu.tokenizer.training import train
+from gemma_edu.training import ablation, ablation_rows
 
 apply()
 jax.config.update("jax_default_matmul_precision", "highest")
@@ -548,6 +550,202 @@ assert all(getattr(all_llama, field) == getattr(presets.LLAMA2_7B, field) for fi
 # %% [markdown]
 # A second table, and three more copies of each key and value head. What is the same function is not the same file.
 #
+# ## Trained on the same text, what is left of the difference?
+#
+# On the first walk the weights stayed; on the way back we rewrote them. In life they are *learned*, with the choices in place, and a choice that restricts nothing may still help or hinder the learning. So let us train: a small Gemma, 15 others with one choice of another model in its place, and the four other models whole.
+#
+# For a fair comparison much must be equal. All 20 have the same V, D, L, N and H, and the same number of weights to within 1 %. The screw for that is F: what has no gate gets a wider layer, what has a second table a narrower one. All read the same 128,000 tokens from 900 of our corpus's 1,000 documents, by the same optimizer, and are judged by their loss on the other 100. Five seeds each; a seed decides the order of the documents, for all of them alike, and the initial weights.
+
+# %%
+small_models = {variant.name: variant.config for variant in ablation.VARIANTS}
+weights_of = {name: count(config)["total"] for name, config in small_models.items()}
+print(f"{len(weights_of)} models of {min(weights_of.values()):,} to {max(weights_of.values()):,} weights")
+print("F:", {name: small_models[name].hidden_dim for name in ("gemma", "no-gate", "untied", "llama2")})
+assert len(weights_of) == 20 and max(weights_of.values()) < 1.01 * min(weights_of.values())
+assert ablation.STEPS * ablation.BATCH * ablation.LENGTH == 128_000 and len(ablation.SEEDS) == 5
+
+# %% [markdown]
+# That makes 165 runs of some seconds each, too many for a lesson. `python tools/ablation.py` trained them and stored their losses in `data/ablation.csv`, in nats per token. Should you believe a stored file? At the end we train the beginning of one run again, and compare.
+#
+# First the whole models, each at two learning rates, since what suits one need not suit the other. Guess who is ahead after 250 steps.
+
+# %%
+rows = ablation_rows.read()
+
+
+def held_out(name, rate, step=ablation.STEPS):
+    return ablation_rows.losses(rows, name, rate, step)  # seed → loss
+
+
+best = {}
+for name in ("gemma", "llama2", "olmo", "gpt2", "transformer"):
+    means = {rate: np.mean(list(held_out(name, rate).values())) for rate in ablation.LEARNING_RATES}
+    best[name] = min(means, key=means.get)
+    print(f"{name:11}", ", ".join(f"{value:.3f} at learning rate {rate}" for rate, value in means.items()))
+assert len({(row.variant, row.learning_rate, row.seed) for row in rows}) == 165
+
+# %% [markdown]
+# Each curve at the better of the two learning rates. The band reaches from the best seed to the worst:
+
+# %%
+fig, ax = plt.subplots()
+steps_S = range(0, ablation.STEPS + 1, ablation.EVERY)
+ends = {}
+for name, label, x, y in (
+    ("gpt2", "GPT-2", 200, 2.25),
+    ("transformer", "2017", 251, 1.58),
+    ("olmo", "OLMo", 251, 1.4),
+    ("gemma", "Gemma", 182, 1.15),
+):
+    curves = np.array([list(held_out(name, best[name], step).values()) for step in steps_S])
+    colour, ends[label] = COLOURS["stream" if name == "transformer" else name], curves[-1].mean()
+    ax.plot(steps_S, curves.mean(1), color=colour)
+    ax.fill_between(steps_S, curves.min(1), curves.max(1), color=colour, alpha=0.2, linewidth=0)
+    ax.text(x, y, label, color=colour)
+ax.set(xlim=(0, 275), ylim=(1, 8), yscale="log", xlabel="steps of 512 tokens")
+ax.set_yticks([1, 1.5, 2, 3, 4, 6], ["1", "1.5", "2", "3", "4", "6"])
+ax.set_yticks([], minor=True)
+ax.set(ylabel="loss on held-out documents (nats)", title="Two that add positions learn more slowly")
+told = ", ".join(f"{label} {value:.2f}" for label, value in ends.items())
+show(fig, f"Held-out loss against steps, mean and range of five seeds. After 250 steps: {told} nats.")
+
+# %% [markdown]
+# Llama 2 is left out because its curve covers Gemma's. GPT-2 and 2017 stay far behind: their best seeds end above OLMo's worst. But does OLMo really lose to Gemma, and Gemma win over Llama 2?
+#
+# ### How sure is a difference?
+#
+# By hand. Suppose five seeds of some model lose 0.06, 0.08, 0.10, 0.12 and 0.14 more than Gemma with the same seed. The mean is 0.10. The squares of the deviations sum to 0.004; a quarter of that is 0.001, and its root, 0.032, is the spread from seed to seed. The mean of five is surer by √5: 0.014. And because the spread, too, is known from five numbers only, the factor for 95 % is not 1.96 but Student's 2.776 (for n − 1 = 4; his paper is of 1908). So: 0.10 ± 0.039.
+
+# %%
+by_hand = ablation_rows.interval([0.06, 0.08, 0.10, 0.12, 0.14])
+print(f"{by_hand.mean:.3f} ± {by_hand.half_width:.3f}")
+np.testing.assert_allclose(by_hand, (0.1, 2.776 * 0.001**0.5 / 5**0.5), rtol=1e-6)
+
+# %% [markdown]
+# Differences are taken within a seed: what it does to both models, such as a lucky order of documents, cancels. The families against Gemma, each at its own better learning rate:
+
+# %%
+family = {
+    name: ablation_rows.paired(held_out("gemma", best["gemma"]), held_out(name, best[name]))
+    for name in ("llama2", "olmo", "transformer", "gpt2")
+}
+for name, (mean, half) in family.items():
+    print(f"{name:11} {mean:+.3f} ± {half:.3f}")
+assert abs(family["llama2"].mean) < family["llama2"].half_width
+assert 0 < family["olmo"].low and family["olmo"].high < family["transformer"].low
+assert family["transformer"].high < family["gpt2"].low
+worst = max(held_out("olmo", best["olmo"]).values())
+assert all(min(held_out(name, best[name]).values()) > worst for name in ("gpt2", "transformer"))
+
+# %% [markdown]
+# Gemma and Llama 2 cannot be told apart. OLMo loses a little, the two older ones much. Which of their choices is to blame?
+#
+# Now the 15 choices, each alone in an otherwise unchanged Gemma, at the learning rate 0.01. A choice whose interval leaves 0 out was trained at 0.02 again. Which choices do you expect so near to zero that no interval can be seen?
+
+# %%
+apart = {
+    (variant.name, rate): ablation_rows.paired(held_out("gemma", rate), held_out(variant.name, rate))
+    for variant in ablation.CHOICES
+    for rate in variant.learning_rates
+}
+ordered = sorted(ablation.CHOICES, key=lambda variant: round(apart[variant.name, 0.01].mean, 3))
+assert sum(rate == 0.02 for _, rate in apart) == 8
+
+# %% [markdown]
+# Full dots are at 0.01, hollow ones at 0.02. Colours say whose choice it is.
+
+# %%
+fig, ax = plt.subplots()
+owner = {"Llama 2": "llama2", "OLMo": "olmo", "GPT-2": "gpt2", "2017": "stream"}
+for place, variant in enumerate(ordered):
+    colour = COLOURS[owner[variant.whose]] if variant.whose in owner else "0.5"
+    for rate in variant.learning_rates:
+        (mean, half), first = apart[variant.name, rate], rate == 0.01
+        style = {"color": colour, "fillstyle": "full" if first else "none", "markersize": 4, "elinewidth": 1}
+        ax.errorbar(mean, place + (0.17 if first else -0.17), xerr=half, fmt="o", **style)
+ax.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+ax.set_yticks(range(len(ordered)), [variant.what for variant in ordered], fontsize=8)
+for place, label in enumerate(owner):
+    ax.text(0.45, 4 - place, label, color=COLOURS[owner[label]], fontsize=9)
+ax.set(xlabel="loss minus Gemma's (nats)", title="Only positions stand out from the noise")
+told = "; ".join(
+    f"{variant.what} "
+    + ", ".join("{:+.2f} ± {:.2f}".format(*apart[variant.name, r]) for r in variant.learning_rates)
+    for variant in reversed(ordered)
+)
+show(
+    fig, f"Loss minus Gemma's, mean and 95 % interval of five seeds, at 0.01 and where repeated 0.02: {told}."
+)
+
+# %% [markdown]
+# Three choices have no interval to be seen. The unit offset is the same training in other letters: s starts at 0 instead of 1 and gets the same gradients and the same updates, and our optimizer takes no weight decay from scales (it would pull the one factor to 1 and the other to 0). Without it, every stored digit is the same. ε and the exact GELU stay below a thousandth. These three start from Gemma's own numbers and compute nearly its function, so their runs stay beside its runs. Any other choice leads a run elsewhere, and where it arrives is partly luck; seven of those twelve intervals would be narrower if the two groups of five were not paired at all. The 0.95 of an interval does not hold for fifteen of them together, either: luck alone puts 15 · 0.05 = 0.75 of them beside zero. To be right about all 15 with 95 %, each one must be right with 1 − 0.05/15 (Bonferroni). The factor is then not 2.776 but 6.254.
+
+# %%
+identical = apart["plain-rmsnorm", 0.01]
+assert identical == (0, 0) and max(map(abs, apart["epsilon", 0.01] + apart["exact-gelu", 0.01])) < 1e-3
+tail = lambda t: 0.5 - 3 * t / (64 + 16 * t**2) ** 0.5 * (1 - t**2 / (12 + 3 * t**2))  # noqa: E731
+np.testing.assert_allclose([tail(2.776), tail(6.254)], [0.05 / 2, 0.05 / 15 / 2], rtol=1e-3)
+others = [variant.name for variant in ablation.CHOICES if apart[variant.name, 0.01].half_width > 1e-3]
+variance = lambda name: np.var(list(held_out(name, 0.01).values()), ddof=1) / 5  # noqa: E731
+unpaired = {name: ablation_rows.T_975[8] * (variance("gemma") + variance(name)) ** 0.5 for name in others}
+assert (len(others), sum(unpaired[name] < apart[name, 0.01].half_width for name in others)) == (12, 7)
+for (name, rate), (mean, half) in apart.items():
+    if abs(mean) > max(half, 1e-3):
+        sure = "sure among 15" if abs(mean) > half * 6.254 / 2.776 else ""
+        print(f"{name:17} at {rate}: {mean:+.3f} ± {half:.3f} {sure}")
+
+# %% [markdown]
+# Eight choices look different from Gemma at 0.01, and only the two kinds of added positions pass the stricter factor. What became of the other six when they were trained again at 0.02?
+
+# %%
+clear = {key: abs(mean) > half for key, (mean, half) in apart.items()}
+kept = [
+    name
+    for name in ablation.REPEATED
+    if clear[name, 0.02] and apart[name, 0.01].mean * apart[name, 0.02].mean > 0
+]
+turned = [name for name in ablation.REPEATED if clear[name, 0.02] and name not in kept]
+print(f"as before: {', '.join(kept)}; the other way round: {', '.join(turned)}")
+assert kept == ["learned-positions", "sinusoids"] and turned == ["post-norm"]
+assert apart["post-norm", 0.01].high < 0 < apart["post-norm", 0.02].low
+assert all(apart[name, rate].low > 0.15 for name in kept for rate in ablation.LEARNING_RATES)
+
+# %% [markdown]
+# Five can no longer be told from Gemma. And norms after the sum, which *gained* 0.07 ± 0.06 at one learning rate, *lose* 0.12 ± 0.11 at the other. Either experiment alone would have been a result to report, with an interval that leaves zero out.
+#
+# So of Gemma's choices one is sure to matter here: that positions are rotated rather than added. Learned vectors cost 0.40 and 0.49 nats, sinusoids 0.22 and 0.27, and at 0.01 that is four fifths of what GPT-2 and 2017 lie behind. All else is within noise, or too near to it for five seeds. That is not to say that it makes no difference: biases everywhere may well gain a tenth of a nat, and an experiment with more seeds could show it. And some choices were never meant to lower a loss: what one key head for all costs, five seeds cannot make sure, but that it saves three quarters of the cache is arithmetic.
+#
+# What this does not say: anything about models ten thousand times as large, contexts longer than 64 tokens, or text that no grammar wrote. A vector for each position may be learnt in time; 250 steps are few. A second table is here a fifth of all weights, in Llama 2 7B a fiftieth. Two learning rates are a coarse search, and Gemma's better one is the highest that was tried; seven choices were tried at the lower alone. The intervals cover other seeds, not other documents, and all of them share the same five Gemmas: had these been unlucky, all dots would lie too far left together. Narang et al. (2021, arXiv:2102.11972) compared many changes to the Transformer in one setting, and their abstract comes to the same end: most do not improve it by much.
+
+# %%
+for config in (small_models["untied"], presets.LLAMA2_7B):
+    print(
+        f"{config.name:10} second table: {count(config)['output'] / count(config)['total']:.3f} of all weights"
+    )
+for added, whole in (("learned-positions", "gpt2"), ("sinusoids", "transformer")):
+    behind = ablation_rows.paired(held_out("gemma", 0.01), held_out(whole, 0.01)).mean
+    np.testing.assert_allclose(apart[added, 0.01].mean / behind, 0.8, atol=0.03)
+
+# %% [markdown]
+# ### Does the stored file tell the truth?
+#
+# The first 50 steps of one run, here and now. Other processors round and sum in another order, so how near must we come? Measured when the file was made: on one core instead of two, the loss after 50 steps moved by less than 0.00001; with every factor rounded to bfloat16, as a TPU would if we let it, by 0.0001. We allow 0.001. Another seed is at least 0.05 away, and even SiLU in place of GELU 0.003. (The exact GELU would not be noticed.)
+
+# %%
+live = list(islice(ablation.curve(ablation.named("gemma"), learning_rate=0.01, seed=0), 3))
+stored = [held_out("gemma", 0.01, row.step) for row in live]
+for row, losses in zip(live, stored, strict=True):
+    print(f"after {row.step:2} steps {row.held_out_loss:.3f}, stored {losses[0]:.3f}")
+    np.testing.assert_allclose(row.held_out_loss, losses[0], atol=0.001)
+np.testing.assert_allclose(
+    [row.train_loss for row in live[1:]], [row.train_loss for row in rows[1:3]], atol=0.001
+)
+assert min(abs(losses[0] - losses[seed]) for seed in range(1, 5)) > 0.02
+assert abs(held_out("swiglu", 0.01, 50)[0] - losses[0]) > 0.002
+
+# %% [markdown]
+# On the curve. The rest of that run, and of all others, takes half an hour: `python tools/ablation.py --check gemma` trains one variant again and compares every digit, on the machine that made the file. (On another one the last digits differ.)
+#
 # ## Your own folder
 #
 # The package reads Hugging Face folders of all these families, except 2017's, which has none. If you have Llama 2, OLMo or GPT-2 on disk, this is all (the path is yours, the call the same):
@@ -1026,6 +1224,37 @@ def most_tokens_per_second(config, chip, batch, context):
 check("most_tokens_per_second", most_tokens_per_second)
 
 # %% [markdown]
+# ### 5 · Is this difference real?
+#
+# *Difficulty 2 of 5, 10 minutes.* Two models, trained from the same seeds: `a_S[i]` and `b_S[i]` are the losses of both with seed number i. Write `paired_interval(a_S, b_S, quantile)`, which returns both ends of the interval for the mean of b − a, as a tuple. `quantile` is Student's factor. First example: `paired_interval(np.array([1.0, 2.0, 4.0]), np.array([1.4, 2.5, 4.6]), 4.303)` gives `(0.25, 0.75)`, to two decimals.
+#
+# ```python
+# def paired_interval(a_S, b_S, quantile):
+#     ...
+#     return ..., ...
+# ```
+#
+# <details><summary>Hint 1</summary>The paragraph <i>How sure is a difference?</i> does it by hand. What is the first thing to compute there?</details>
+# <details><summary>Hint 2</summary>One difference for each seed; their mean; their spread with n − 1 below the sum; and the spread of a mean of n.</details>
+# <details><summary>Hint 3</summary><code>difference_S = b_S - a_S</code>, and half the interval is <code>quantile * difference_S.std(ddof=1) / len(a_S) ** 0.5</code>.</details>
+
+
+# %% tags=["solution", "hide-input"]
+def paired_interval(a_S, b_S, quantile):
+    ### BEGIN SOLUTION
+    difference_S = b_S - a_S
+    half = quantile * difference_S.std(ddof=1) / len(a_S) ** 0.5
+    return difference_S.mean() - half, difference_S.mean() + half
+    ### END SOLUTION
+
+
+# %% [markdown]
+# Five, three and ten seeds:
+
+# %%
+check("paired_interval", paired_interval)
+
+# %% [markdown]
 # ## What breaks if…
 #
 # Predict first, then open.
@@ -1048,6 +1277,6 @@ check("most_tokens_per_second", most_tokens_per_second)
 #
 # A choice that leaves every function as it was can still decide the size of the file, the speed of a chip and the course of training: one key head instead of eight is a restriction that a formula hardly shows, and seven eighths of the cache are gone.
 #
-# Whoever compares models should flip one field at a time, and say what happened to the weights.
+# Whoever compares models should flip one field at a time, say what happened to the weights, and train from several seeds at more than one learning rate before calling a difference a result.
 #
 # **Next.** Lesson 13 will be a museum of the real bugs of real ports. To read: the model definitions themselves, `llama/model.py` of `meta-llama/llama`, `olmo/model.py` of `allenai/OLMo`, `src/model.py` of `openai/gpt-2`, and `gemma/transformer.py` of `google-deepmind/gemma` at 9218f5f. After this lesson you can read them as a diff.

@@ -76,10 +76,35 @@ def most_tokens_with_if(config, chip, batch, context):
     return np.float64(batch) / seconds
 
 
+def paired_interval_with_a_loop(a_S, b_S, quantile):
+    differences = [b - a for a, b in zip(a_S, b_S, strict=True)]
+    mean = sum(differences) / len(differences)
+    squares = sum((difference - mean) ** 2 for difference in differences) / (len(differences) - 1)
+    error = (squares / len(differences)) ** 0.5
+    return mean - quantile * error, mean + quantile * error
+
+
+def paired_interval_with_jnp(a_S, b_S, quantile):
+    difference_S = jnp.asarray(b_S) - jnp.asarray(a_S)
+    error = jnp.std(difference_S, ddof=1) / jnp.sqrt(difference_S.size)
+    return jnp.mean(difference_S) + quantile * error * jnp.array([-1.0, 1.0])
+
+
+def paired_interval_from_variances(a_S, b_S, quantile):
+    variance = np.var(a_S, ddof=1) + np.var(b_S, ddof=1) - 2 * np.cov(a_S, b_S)[0, 1]
+    half = quantile * np.sqrt(variance / len(a_S))
+    return [np.mean(b_S) - np.mean(a_S) - half, np.mean(b_S) - np.mean(a_S) + half]
+
+
 RIGHT_ANSWERS = {
     "whose_weights": (whose_weights_by_gate, whose_weights_by_signs),
     "fold_scale": (fold_scale_with_diag, fold_scale_with_einsum, fold_scale_row_by_row),
     "mean_free": (mean_free_with_a_projection, mean_free_with_loops, mean_free_with_jnp),
     "most_tokens_per_second": (most_tokens_with_roofline, most_tokens_by_the_roof, most_tokens_with_if),
+    "paired_interval": (
+        paired_interval_with_a_loop,
+        paired_interval_with_jnp,
+        paired_interval_from_variances,
+    ),
 }
 """For each exercise, right answers written differently: what a check must not turn away."""

@@ -206,3 +206,44 @@ def cache_left_out(config, chip, batch, context):
     """the result of fetching the weights alone; every text's cache is fetched too, and roofline.work counts it."""
     arithmetic, _ = _times(config, chip, batch, context)
     return batch / max(arithmetic, memory.weights(config) / chip.bytes_per_second)
+
+
+def _paired_interval_cases(random):
+    for size, quantile in ((5, 2.776), (3, 4.303), (10, 2.262)):
+        a_S = random.normal(1.0, 0.3, size)
+        yield a_S, a_S + random.normal(0.1, 0.05, size), quantile
+
+
+@exercise(lesson=LESSON, cases=_paired_interval_cases)
+def paired_interval(a_S, b_S, quantile):
+    """Say how far two models are apart, and how sure that is."""
+    return _ends(b_S - a_S, quantile * (b_S - a_S).std(ddof=1) / len(a_S) ** 0.5)
+
+
+def _ends(difference_S, half):
+    """An interval around the mean."""
+    return difference_S.mean() - half, difference_S.mean() + half
+
+
+@paired_interval.mutant()
+def two_separate_means(a_S, b_S, quantile):
+    """the interval of two unrelated means; the runs of one seed are a pair, so take the spread of the differences."""
+    return _ends(b_S - a_S, quantile * ((a_S.var(ddof=1) + b_S.var(ddof=1)) / len(a_S)) ** 0.5)
+
+
+@paired_interval.mutant()
+def divided_by_all(a_S, b_S, quantile):
+    """the interval with squares divided by n; they are divided by n − 1, because the mean is their own."""
+    return _ends(b_S - a_S, quantile * (b_S - a_S).std() / len(a_S) ** 0.5)
+
+
+@paired_interval.mutant()
+def spread_of_one_seed(a_S, b_S, quantile):
+    """the interval without the √n: where one more difference might lie; the mean of n is surer than one of them."""
+    return _ends(b_S - a_S, quantile * (b_S - a_S).std(ddof=1))
+
+
+@paired_interval.mutant()
+def a_minus_b(a_S, b_S, quantile):
+    """the interval of a − b; asked is b − a, which is positive where b loses more."""
+    return paired_interval.solution(b_S, a_S, quantile)
