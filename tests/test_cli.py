@@ -102,7 +102,7 @@ def test_unknown_weights_and_commands(capsys, tmp_path):
     said = refusal(capsys, "chat", str(tmp_path / "gemma9"), "--prompt", "cat")
     assert "gemma9 does not exist. Accepted: a Hugging Face folder" in said
     assert "invalid choice: 'talk'" in refusal(capsys, "talk")
-    assert "required: {chat,doctor}" in refusal(capsys)
+    assert "required: {chat,doctor,bugs}" in refusal(capsys)
 
 
 def test_weights_that_are_not_installed_or_too_big(capsys, monkeypatch):

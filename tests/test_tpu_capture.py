@@ -70,6 +70,42 @@ def test_equal_programs_share_a_file_and_others_do_not(captured, tmp_path):
     assert {path.stem for path in tmp_path.glob("*.mlir")} == {first, other}
 
 
+KERNEL = """
+import jax
+from jax.experimental import pallas as pl
+
+def double(x):
+    def kernel(x_ref, y_ref):
+        y_ref[...] = 2 * x_ref[...]
+    return pl.pallas_call(kernel, jax.ShapeDtypeStruct(x.shape, x.dtype))(x)
+
+def by_platform(x):
+    return jax.lax.platform_dependent(x, tpu=double, default=lambda x: 2 * x)
+"""
+
+
+def test_a_program_is_the_same_wherever_its_source_stands(captured):
+    def computes(place, line):
+        names = {}
+        exec(compile("\n" * line + KERNEL, place, "exec"), names)
+        rows, _ = captured(lambda: jax.jit(names["by_platform"])(np.ones((8, 128), np.float32)))
+        return rows[-1]["program"]
+
+    assert computes("here.py", 1) == computes("folder/there.py", 7)
+
+
+def test_products_that_a_tpu_rounds_are_counted(captured):
+    x = np.ones((3, 3), np.float32)
+
+    def products(x):
+        rounded = jax.lax.scan(lambda y, _: (y @ x, None), x, length=2)[0]
+        return rounded, jnp.matmul(x, x, precision="highest"), x.astype(int) @ x.astype(int)
+
+    with jax.default_matmul_precision("default"):
+        rows, _ = captured(lambda: jax.jit(products)(x))
+    assert rows[0]["rounded"] == 1
+
+
 def test_a_choice_by_platform_falls_as_on_a_tpu(captured, tmp_path):
     x, w = np.ones((1, 10), jnp.bfloat16), np.ones((10, 14), jnp.bfloat16)
     one_row = jax.jit(lambda x, w: product("TD,DF->TF", x, w))

@@ -10,8 +10,8 @@ import pytest
 from gemma_edu.scaling import tpu_compiler
 from tools import tpu_check
 
-VERSION = tpu_compiler.version()
-needs_libtpu = pytest.mark.skipif(VERSION is None, reason="no libtpu on this machine")
+COMPILER = tpu_compiler.description()
+needs_libtpu = pytest.mark.skipif(COMPILER is None, reason="no libtpu on this machine")
 GOOD = """\
 # %% [markdown]
 # # Nothing wrong here
@@ -117,12 +117,12 @@ def run_check(root, *options):
 def test_a_lesson_is_captured_cell_by_cell_until_one_fails(course):
     root = course(_01_good=GOOD)
     status, lines = run_check(root, "--accept")
-    assert status == 1 and lines[-1].endswith(f"1 problems (libtpu {VERSION} for v5e)")
+    assert status == 1 and lines[-1].endswith(f"1 problems ({COMPILER})")
     text = "\n".join(lines)
     assert "code cell 4: jit(<lambda>)(f32[]) calls Python on the host (debug_print); not compiled" in text
     assert "01_good: code cell 3 failed" in text and "ZeroDivisionError" in text and "tpu_capture" not in text
     assert "jit(eig)" not in text  # in a cell tagged nbval-skip
-    assert len(tpu_check.read_cache(root / tpu_check.CACHE, f"libtpu {VERSION} for v5e")["01_good"]) > 3
+    assert len(tpu_check.read_cache(root / tpu_check.CACHE, COMPILER)["01_good"]) > 3
 
 
 def test_what_jax_compiled_and_nobody_captured_is_a_problem():
@@ -133,15 +133,18 @@ def test_what_jax_compiled_and_nobody_captured_is_a_problem():
     assert tpu_check.unseen(rows[:1]) != []
 
 
+COUNTS = {"flops": 10**9, "rounded": 0}
+
+
 def lesson_of(folder, *programs):
     """A lesson with computations of these programs, whose files are in `folder`."""
     rows = [
-        {"name": "jit(f)", "arguments": f"f32[{cell}]", "cell": cell, "program": program, "flops": 10**9}
+        {"name": "jit(f)", "arguments": f"f32[{cell}]", "cell": cell, "program": program} | COUNTS
         for cell, program in enumerate(programs, 1)
     ]
     for program in programs:
         (folder / f"{program}.mlir").write_bytes(b"")
-    return tpu_check.Lesson("02_next", computations=rows)
+    return tpu_check.Lesson("02_next", computations=rows, compiled=len(rows))
 
 
 def test_only_what_is_new_is_compiled(tmp_path):
@@ -161,7 +164,7 @@ def test_only_what_is_new_is_compiled(tmp_path):
 def test_what_is_refused_is_named_with_its_cell_and_not_remembered(tmp_path):
     lesson = lesson_of(tmp_path, "aa", "bb")
     lesson.computations.append(
-        {"name": "jit(p)", "arguments": "", "cell": 3, "host_calls": ["debug_print"], "flops": None}
+        COUNTS | {"name": "jit(p)", "arguments": "", "cell": 3, "host_calls": ["debug_print"], "flops": None}
     )
     hbm = tpu_check.compile_lesson(lesson, tmp_path, {"01_good": {"aa": 5}}, refuse)
     assert hbm == {"aa": 5}
@@ -184,7 +187,7 @@ def no_kernel(monkeypatch):
 
 def test_the_cache_is_of_one_compiler_and_of_the_lessons_that_exist(course, no_kernel, capsys):
     root = course(_01_good=GOOD, _02_next=GOOD)
-    path, compiler = root / tpu_check.CACHE, "libtpu 1.2.3 for v5e"
+    path, compiler = root / tpu_check.CACHE, "libtpu 1.2.3 for v5e at O1"
     before = {"01_good": {"old": 1}, "02_next": {"cc": 3}, "99_gone": {"older": 2}}
     tpu_check.write_cache(path, compiler, before)
     assert tpu_check.read_cache(path, compiler) == before
@@ -194,7 +197,7 @@ def test_the_cache_is_of_one_compiler_and_of_the_lessons_that_exist(course, no_k
     assert tpu_check.read_cache(path, compiler) == {"01_good": fresh, "02_next": {"cc": 3}}
     assert tpu_check.main([], root, unwanted) == 0  # the other lesson computes the same
     assert tpu_check.read_cache(path, compiler) == {"01_good": fresh, "02_next": fresh}
-    assert tpu_check.read_cache(path, "libtpu 1.2.4 for v5e") == {}
+    assert tpu_check.read_cache(path, "libtpu 1.2.3 for v5e at O2") == {}
 
 
 def test_without_libtpu_it_says_so_and_is_content(monkeypatch, capsys):

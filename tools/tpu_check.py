@@ -2,10 +2,12 @@
 
     python tools/tpu_check.py [NAME...]      NAME is a lesson's name or its beginning
 
-Each lesson runs on the CPU from its source, in a kernel of its own, while `gemma_edu.scaling.tpu_capture` records its
-computations; `tpu_compiler` then compiles them for a TPU v5e. What has been compiled before, by the same compiler, is
-looked up in data/tpu_compiled.json: for each lesson, the hash of each program and the bytes of memory it needs on the
-chip. A lesson that is checked again gives up its old entries, and one that no longer exists loses them.
+Each lesson runs on the CPU from its source, in a kernel of its own, with a TPU's rounding of float32 products
+(`gemma_edu.scaling.tpu_rounding`): every assertion in it must hold so, too. Meanwhile `tpu_capture` records its
+computations, as many as JAX says it compiles, and `tpu_compiler` then compiles them for a TPU v5e. What has been
+compiled before, by the same compiler, is looked up in data/tpu_compiled.json: for each lesson, the hash of each program
+and the bytes of memory it needs on the chip. A lesson that is checked again gives up its old entries, and one that no
+longer exists loses them.
 
 The exit status is 0 if all is well, or if this machine can have no libtpu, and 1 if a computation was refused.
 """
@@ -40,6 +42,8 @@ class Lesson:
     name: str
     computations: list[dict] = field(default_factory=list)
     """The rows of `tpu_capture`, with `cell` as the number of the code cell."""
+    compiled: int = 0
+    """How many of them JAX compiled for the CPU; the others were lowered only."""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -55,20 +59,18 @@ class Lesson:
 def main(arguments: list[str] | None = None, root: Path = ROOT, compile_folder: Compile | None = None) -> int:
     """Check the lessons that the command line names; the exit status."""
     options = _parser().parse_args(arguments)
-    version = tpu_compiler.version()
-    if version is None and compile_folder is None:
+    compiler = tpu_compiler.description()
+    if compiler is None and compile_folder is None:
         print(
             f"skipped: no libtpu here. It exists for Linux on x86-64; `pip install --no-deps --target "
             f"{tpu_compiler.BESIDE} '{tpu_compiler.requirement()}'` gets it."
         )
         return 0
     os.environ["JAX_PLATFORMS"] = "cpu"  # of the kernels, which run here whatever this machine has
-    compiler = f"libtpu {version} for v5e"
     try:
         sources = select_sources(root, options.names)
         known = read_cache(root / CACHE, compiler)
         existing = {source.stem for source in select_sources(root, [])}
-        known = {name: programs for name, programs in known.items() if name in existing}
         lessons = []
         for lesson, hbm in _check_all(
             root, sources, options, known, compile_folder or tpu_compiler.compile_folder
@@ -76,7 +78,10 @@ def main(arguments: list[str] | None = None, root: Path = ROOT, compile_folder: 
             print("\n".join(report(lesson, hbm)), flush=True)
             lessons.append(lesson)
             known[lesson.name] = hbm
-            write_cache(root / CACHE, compiler, known)
+            # Read again: somebody else may have checked another lesson in the meantime.
+            stored = read_cache(root / CACHE, compiler) | {lesson.name: hbm}
+            stored = {name: programs for name, programs in stored.items() if name in existing}
+            write_cache(root / CACHE, compiler, stored)
     except (NotebookError, tpu_compiler.CompilerError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -127,7 +132,8 @@ def capture_lesson(source: Path, root: Path, folder: Path, cell_seconds: int) ->
     lesson = Lesson(source.stem)
     notebook = from_source(source)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    hook = f"from gemma_edu.scaling import tpu_capture; tpu_capture.start({str(folder)!r})"
+    hook = "from gemma_edu.scaling import tpu_capture, tpu_rounding; tpu_rounding.start(); "
+    hook += f"tpu_capture.start({str(folder)!r})"
     cells[0].source = f"{hook}\n{cells[0].source}"
     started = time.perf_counter()
     try:
@@ -145,6 +151,7 @@ def capture_lesson(source: Path, root: Path, folder: Path, cell_seconds: int) ->
     for row in rows:
         if "name" in row:
             lesson.computations.append(row | {"cell": run[row["cell"] - 1]})
+    lesson.compiled = sum("compiled" in row for row in rows)
     lesson.problems += unseen(rows)
     return lesson
 
@@ -185,6 +192,8 @@ def compile_lesson(lesson: Lesson, folder: Path, known: dict, compile_folder: Co
 def report(lesson: Lesson, hbm: dict[str, int]) -> list[str]:
     """The lines to print about a lesson."""
     line = f"{lesson.name:28} {lesson.seconds:6.1f} s {len(lesson.computations):5} computations"
+    if only_lowered := len(lesson.computations) - lesson.compiled:
+        line += f" ({only_lowered} only lowered)"
     line += f", {len(lesson.programs())} programs, {lesson.new} compiled now"
     flops = [row["flops"] for row in lesson.computations]
     line += f", {sum(filter(None, flops)) / 1e9:.3f} GFLOP"
@@ -196,6 +205,9 @@ def report(lesson: Lesson, hbm: dict[str, int]) -> list[str]:
         line += (
             f"; at most {hbm[most['program']] / 2**20:.1f} MiB, by {most['name']} of code cell {most['cell']}"
         )
+    if rounded := [row for row in lesson.computations if row["rounded"]]:
+        cells = ", ".join(map(str, sorted({row["cell"] for row in rounded})))
+        line += f"; {sum(row['rounded'] for row in rounded)} rounded products, in code cells {cells}"
     return [line, *(f"    {text}" for text in lesson.notes + lesson.problems)]
 
 

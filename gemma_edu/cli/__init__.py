@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gemma_edu.cli import chat, doctor
+from gemma_edu.cli import bugs, chat, doctor
 from gemma_edu.cli.user_error import UserError
 
 
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = _Parser(prog="gemma-edu", description="Google's Gemma, built piece by piece, in your terminal.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{chat,doctor}")
-    for name, command in (("chat", chat), ("doctor", doctor)):
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{chat,doctor,bugs}")
+    for name, command in (("chat", chat), ("doctor", doctor), ("bugs", bugs)):
         added = commands.add_parser(
             name,
             help=command.SUMMARY,

@@ -20,11 +20,12 @@ from pathlib import Path
 
 import jax
 from IPython import get_ipython
-from jax._src import core
+from jax._src import config, core
 from jax._src.interpreters import pxla
 from jax.extend.core import jaxpr_as_fun
 
 from gemma_edu.compare.traced_flops import flops_of
+from gemma_edu.scaling import tpu_rounding
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 """JAX's name for the event of one compilation."""
@@ -39,9 +40,10 @@ def start(folder: str | Path) -> Callable[[], None]:
 
     rows.jsonl gets one line for each captured computation: `name`, `cell` (of a notebook, counted from the one that
     calls this as 1; null elsewhere), `arguments`, `devices`, `flops` (of its matrix products, null where a loop's turns
-    are unknown), and one of `program` (the file PROGRAM.mlir beside it), `host_calls` (their names; such a computation
-    is not lowered) or `error`. Each of JAX's own compilations adds a line with `compiled`, its name. Equal programs
-    share a file: its name is a hash of the text without places in source files.
+    are unknown), `rounded` (how many of its products a TPU computes from rounded float32 factors), and one of `program`
+    (the file PROGRAM.mlir beside it), `host_calls` (their names; such a computation is not lowered) or `error`. Each of
+    JAX's own compilations adds a line with `compiled`, its name. Equal programs share a file: its name is a hash of the
+    text without places in source files.
 
     Raises:
         RuntimeError: if a capture is on already.
@@ -80,8 +82,9 @@ class _Capture:
                 "arguments": ", ".join(a.str_short(short_dtypes=True) for a in jaxpr.in_avals),
                 "devices": max(getattr(s, "num_devices", 1) for s in (None, *in_shardings, *out_shardings)),
                 "flops": _flops(jaxpr),
+                "rounded": sum(map(_is_rounded, _equations(jaxpr))),
             }
-            host_calls = sorted({*_operations(jaxpr)} & {*HOST_CALLS})
+            host_calls = sorted({e.primitive.name for e in _equations(jaxpr)} & {*HOST_CALLS})
             outcome = {"host_calls": host_calls} if host_calls else _store(self.folder, lowered_for)
             _append(self.folder, row | outcome)
         return result
@@ -106,7 +109,9 @@ class _Capture:
 def _store(folder: Path, lowered_for: Callable) -> dict[str, str]:
     """Lower for a TPU and write the program; its hash, or what JAX says against it."""
     try:
-        module = lowered_for(("tpu",)).stablehlo()
+        # Without this, a kernel in Pallas would carry its places in files in its program, and in its hash.
+        with config.traceback_in_locations_limit(0):
+            module = lowered_for(("tpu",)).stablehlo()
     except Exception as error:  # whatever it is, it is what this notebook would die of on a TPU
         return {"error": f"lowering: {type(error).__name__}: {' '.join(str(error).split())[:600]}"}
     program = hashlib.sha256(str(module).encode()).hexdigest()[:16]
@@ -131,9 +136,15 @@ def _flops(jaxpr) -> int | None:
         return None
 
 
-def _operations(jaxpr) -> Iterator[str]:
-    """The names of all operations, those inside loops and branches included."""
+def _is_rounded(equation) -> bool:
+    dtypes = [x.aval.dtype for x in equation.invars if hasattr(x.aval, "dtype")]
+    is_product = equation.primitive in tpu_rounding.PRODUCTS
+    return is_product and tpu_rounding.is_rounded(equation.params["precision"], *dtypes)
+
+
+def _equations(jaxpr) -> Iterator:
+    """All operations with what they are applied to, those inside loops and branches included."""
     for equation in jaxpr.eqns:
-        yield equation.primitive.name
+        yield equation
         for inner in core.jaxprs_in_params(equation.params):
-            yield from _operations(inner)
+            yield from _equations(inner)

@@ -15,6 +15,7 @@ subnormal numbers and order of summation.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import jax
@@ -24,8 +25,12 @@ from jax._src.lax.lax import dot_general_p
 from jax.interpreters import mlir
 
 DEFAULT, HIGHEST = jax.lax.Precision.DEFAULT, jax.lax.Precision.HIGHEST
+PRODUCTS = (dot_general_p, conv_general_dilated_p)
 _exact_rules: dict = {}
 """JAX's own rules, while the emulation is on."""
+counts = Counter()
+"""The float32 products in what JAX compiled since `start`: those at default precision, `rounded`, and `exact` ones.
+Equal ones in one program are one, and so is a loop's."""
 
 
 def start() -> None:
@@ -33,7 +38,8 @@ def start() -> None:
     rules = mlir._platform_specific_lowerings["cpu"]  # private: JAX has no public way to read a rule back
     if _exact_rules:
         return
-    for operation in (dot_general_p, conv_general_dilated_p):
+    counts.clear()
+    for operation in PRODUCTS:
         _exact_rules[operation] = rules[operation]
         mlir.register_lowering(operation, _rounding_rule(operation, rules[operation].rule), platform="cpu")
     jax.clear_caches()
@@ -48,7 +54,10 @@ def stop() -> None:
 
 @contextlib.contextmanager
 def emulated() -> Iterator[None]:
-    """Round inside a `with` block."""
+    """Round inside a `with` block; does nothing if the emulation is on already."""
+    if _exact_rules:
+        yield
+        return
     start()
     try:
         yield
@@ -56,19 +65,29 @@ def emulated() -> Iterator[None]:
         stop()
 
 
+def is_rounded(precision: object, *dtypes: object) -> bool:
+    """Whether a TPU rounds the factors of a product: some are float32, and its precision is the default."""
+    precisions = precision if isinstance(precision, tuple) else (precision,)
+    return jnp.float32 in dtypes and all(p is None or p == DEFAULT for p in precisions)
+
+
 def _rounding_rule(operation, exact: Callable) -> Callable:
     """How to lower `operation` on a CPU: at default precision with rounded factors, else by the rule `exact`."""
 
     def rule(context, x, y, *, precision, **settings):
-        precisions = precision if isinstance(precision, tuple) else (precision,)
-        if not all(p is None or p == DEFAULT for p in precisions):
+        dtypes = [aval.dtype for aval in context.avals_in]
+        if not is_rounded(precision, *dtypes):
+            counts["exact"] += jnp.float32 in dtypes
             return exact(context, x, y, precision=precision, **settings)
 
         def rounded(x, y):
             # "highest" keeps this product from coming here again; a CPU computes it like any other
             return operation.bind(_round(x), _round(y), precision=(HIGHEST, HIGHEST), **settings)
 
-        return mlir.lower_fun(rounded, multiple_results=False)(context, x, y)
+        exact_ones = counts["exact"]
+        result = mlir.lower_fun(rounded, multiple_results=False)(context, x, y)
+        counts.update(rounded=1, exact=exact_ones - counts["exact"])  # what it became is none of its own
+        return result
 
     return rule
 

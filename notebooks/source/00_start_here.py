@@ -588,9 +588,9 @@ show(
 # | [10 generation](10_generation.ipynb) | steer the choice of the next token |
 # | [11 real Gemma](11_real_gemma.ipynb) | load published weights, look inside, break one piece and hear it |
 # | [12 Gemma, Llama 2, OLMo](12_gemma_llama_olmo.ipynb) | tell six models apart as data, and walk from one to another |
-# | 13 bug museum | recognise the real bugs of real ports |
+# | [13 bug museum](13_bug_museum.ipynb) | recognise eighteen real bugs, and write the tests that catch them |
 # | 14 pretraining | train a small Gemma from nothing |
-# | 15 TPU pods | spread a model over many chips |
+# | [15 TPU pods](15_tpu_pods.ipynb) | spread a model over many chips, and count memory, messages, days and tonnes |
 # | 16 instruction tuning | teach a base model to answer |
 # | 17 RLHF | train on preferences, and see how that can go wrong |
 #

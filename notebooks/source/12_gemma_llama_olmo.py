@@ -1279,4 +1279,4 @@ check("paired_interval", paired_interval)
 #
 # Whoever compares models should flip one field at a time, say what happened to the weights, and train from several seeds at more than one learning rate before calling a difference a result.
 #
-# **Next.** Lesson 13 will be a museum of the real bugs of real ports. To read: the model definitions themselves, `llama/model.py` of `meta-llama/llama`, `olmo/model.py` of `allenai/OLMo`, `src/model.py` of `openai/gpt-2`, and `gemma/transformer.py` of `google-deepmind/gemma` at 9218f5f. After this lesson you can read them as a diff.
+# **Next.** Lesson 13 is a museum of the real bugs of real ports. To read: the model definitions themselves, `llama/model.py` of `meta-llama/llama`, `olmo/model.py` of `allenai/OLMo`, `src/model.py` of `openai/gpt-2`, and `gemma/transformer.py` of `google-deepmind/gemma` at 9218f5f. After this lesson you can read them as a diff.

@@ -6,6 +6,8 @@ One file for each part of the model, two where one would be long. Importing this
 from gemma_edu.checks.exercises import (
     attention,
     block,
+    bug_museum,
+    bug_museum_tests,
     comparison,
     embedding,
     feedforward,
@@ -19,6 +21,8 @@ from gemma_edu.checks.exercises import (
     sampling_stop,
     tokenizer,
     tokenizer_chat,
+    tpu_pods,
+    tpu_pods_costs,
     transformer,
     weight_tying,
 )
@@ -26,6 +30,8 @@ from gemma_edu.checks.exercises import (
 __all__ = [
     "attention",
     "block",
+    "bug_museum",
+    "bug_museum_tests",
     "comparison",
     "embedding",
     "feedforward",
@@ -39,6 +45,8 @@ __all__ = [
     "sampling_stop",
     "tokenizer",
     "tokenizer_chat",
+    "tpu_pods",
+    "tpu_pods_costs",
     "transformer",
     "weight_tying",
 ]
