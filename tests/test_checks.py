@@ -134,4 +134,9 @@ def test_there_are_enough_of_them():
     assert RIGHT_ANSWERS.keys() == EXERCISES.keys()
     lessons = [exercise.lesson for exercise in EXERCISES.values()]
     assert all(lessons.count(lesson) >= 4 for lesson in set(lessons))
-    assert {lesson[:2] for lesson in lessons} >= {*(f"{number:02}" for number in range(1, 11)), "12", "13", "15"}
+    assert {lesson[:2] for lesson in lessons} >= {
+        *(f"{number:02}" for number in range(1, 11)),
+        "12",
+        "13",
+        "15",
+    }

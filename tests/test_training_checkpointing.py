@@ -1,5 +1,6 @@
 """Training states come back from disk as they were, or not at all."""
 
+import os
 import subprocess
 import sys
 
@@ -17,6 +18,8 @@ from gemma_edu.training.step import start
 pytest.importorskip("orbax.checkpoint")
 TRAINING = TrainingConfig(steps=3)
 CONFIG = presets.TINY_GPT2_124M
+ON_CPU = os.environ | {"JAX_PLATFORMS": "cpu"}
+"""For a process beside this one: a TPU has one user at a time."""
 
 
 def state_at(step, config=CONFIG, seed=0):
@@ -78,7 +81,7 @@ def test_what_a_killed_run_left_behind_is_no_checkpoint(tmp_path):
         f"checkpointing.save({str(tmp_path)!r}, state_at(3))\n"
     )
     root = checkpointing.Path(__file__).parents[1]
-    died = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True)
+    died = subprocess.run([sys.executable, "-c", program], cwd=root, env=ON_CPU, capture_output=True)
     assert died.returncode == 9, died.stderr.decode()
     left = sorted(path.name for path in tmp_path.iterdir())
     assert len(left) == 2 and left[0] == "2" and left[1] != "3"
@@ -124,7 +127,9 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     )
     root = checkpointing.Path(__file__).parents[1]
     # In a process of its own: orbax's threads go on complaining.
-    told = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, env=ON_CPU, capture_output=True, text=True
+    )
     assert f"named: checkpoint folder {tmp_path} cannot be read" in told.stdout, told.stderr
 
 
