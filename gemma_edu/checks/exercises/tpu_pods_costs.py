@@ -110,6 +110,15 @@ def rounded_down(parameters, memory, stage):
 
 
 @fewest_copies.mutant()
+def room_not_checked(parameters, memory, stage):
+    """the answer without a look at what stays whole; where that alone is too much, no number of chips is enough: 0."""
+    if stage == 0:
+        return fewest_copies.solution(parameters, memory, stage)
+    whole = {1: 8, 2: 4, 3: 0}[stage] * parameters
+    return math.ceil((16 * parameters - whole) / (memory - whole))
+
+
+@fewest_copies.mutant()
 def bfloat16_weights(parameters, memory, stage):
     """the answer with weights in bfloat16 and no float32 copy; training keeps 4 bytes for each weight."""
     return _fewest(parameters, memory, *((14, 0), (6, 8), (2, 12), (0, 14))[stage])
