@@ -17,6 +17,8 @@ LEFT_OUT = (
     "test_checkpoints",
     "test_nbval",
     "test_notebook",
+    "test_readme",
+    "test_scaling_sharded",
     "test_tokenizer",
     "test_tpu",
 )
