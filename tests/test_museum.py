@@ -31,14 +31,14 @@ def toy():
 
 @EACH
 def test_the_bug_passes_its_weak_test_and_fails_its_good_one(exhibit):
-    exhibit.weak_test(exhibit.port)  # whatever is wrong with it, is to be shown
+    assert museum.passes(exhibit.weak_test, exhibit.port)
     assert not museum.passes(exhibit.good_test, exhibit.port)
 
 
 @EACH
 def test_the_package_passes_both(exhibit):
-    exhibit.weak_test(Port())
-    exhibit.good_test(Port())
+    assert museum.passes(exhibit.weak_test, Port())
+    assert museum.passes(exhibit.good_test, Port())
 
 
 @EACH
