@@ -681,18 +681,35 @@ show(
 # Three choices have no interval to be seen. The unit offset is the same training in other letters: s starts at 0 instead of 1 and gets the same gradients and the same updates, and our optimizer takes no weight decay from scales (it would pull the one factor to 1 and the other to 0). Without it, every stored digit is the same. ε and the exact GELU stay below a thousandth. These three start from Gemma's own numbers and compute nearly its function, so their runs stay beside its runs. Any other choice leads a run elsewhere, and where it arrives is partly luck; seven of those twelve intervals would be narrower if the two groups of five were not paired at all. The 0.95 of an interval does not hold for fifteen of them together, either: luck alone puts 15 · 0.05 = 0.75 of them beside zero. To be right about all 15 with 95 %, each one must be right with 1 − 0.05/15 (Bonferroni). The factor is then not 2.776 but 6.254.
 
 # %%
-identical = apart["plain-rmsnorm", 0.01]
-assert identical == (0, 0) and max(map(abs, apart["epsilon", 0.01] + apart["exact-gelu", 0.01])) < 1e-3
-tail = lambda t: 0.5 - 3 * t / (64 + 16 * t**2) ** 0.5 * (1 - t**2 / (12 + 3 * t**2))  # noqa: E731
-np.testing.assert_allclose([tail(2.776), tail(6.254)], [0.05 / 2, 0.05 / 15 / 2], rtol=1e-3)
-others = [variant.name for variant in ablation.CHOICES if apart[variant.name, 0.01].half_width > 1e-3]
-variance = lambda name: np.var(list(held_out(name, 0.01).values()), ddof=1) / 5  # noqa: E731
-unpaired = {name: ablation_rows.T_975[8] * (variance("gemma") + variance(name)) ** 0.5 for name in others}
-assert (len(others), sum(unpaired[name] < apart[name, 0.01].half_width for name in others)) == (12, 7)
+from scipy.stats import t as student
+
+assert apart["plain-rmsnorm", 0.01] == (0, 0)
+assert max(map(abs, apart["epsilon", 0.01] + apart["exact-gelu", 0.01])) < 1e-3
+for chance, factor in ((0.05, 2.776), (0.05 / 15, 6.254)):
+    np.testing.assert_allclose(student.ppf(1 - chance / 2, df=4), factor, rtol=1e-3)
 for (name, rate), (mean, half) in apart.items():
     if abs(mean) > max(half, 1e-3):
         sure = "sure among 15" if abs(mean) > half * 6.254 / 2.776 else ""
         print(f"{name:17} at {rate}: {mean:+.3f} ± {half:.3f} {sure}")
+
+# %% [markdown]
+# And the count of the intervals that not pairing would narrow; with two groups of five there are eight degrees of freedom:
+
+
+# %%
+def variance_of_mean(name):
+    return np.var(list(held_out(name, 0.01).values()), ddof=1) / 5
+
+
+visible = {name: apart[name, 0.01].half_width for name, rate in apart if rate == 0.01}
+visible = {name: half for name, half in visible.items() if half > 1e-3}
+unpaired = {
+    name: student.ppf(0.975, df=8) * (variance_of_mean("gemma") + variance_of_mean(name)) ** 0.5
+    for name in visible
+}
+narrower = [name for name, half in visible.items() if unpaired[name] < half]
+print(f"{len(narrower)} of {len(visible)} would be narrower: {', '.join(narrower)}")
+assert (len(visible), len(narrower)) == (12, 7)
 
 # %% [markdown]
 # Eight choices look different from Gemma at 0.01, and only the two kinds of added positions pass the stricter factor. What became of the other six when they were trained again at 0.02?
