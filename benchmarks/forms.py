@@ -7,6 +7,7 @@ where lesson 09 reads it.
 """
 
 import argparse
+import contextlib
 import csv
 import functools
 import statistics
@@ -32,6 +33,7 @@ FORMS = (
     "einsum, one program",
     "products in fast forms",
     "cache read and written apart",
+    "empty places left out",
     "weights stored by output",
 )
 
@@ -42,7 +44,10 @@ def plain(equation: str, x: Array, w: Array, dtype: jax.typing.DTypeLike | None 
 
 
 def in_one_program(params, config, product: Callable | None) -> Callable[[], Array]:
-    """A step that reads a token and writes the cache in one compiled function; `product` replaces the package's."""
+    """A step that reads a token and writes the cache in one compiled function; `product` replaces the package's.
+
+    It looks at all places of the cache, filled or not.
+    """
     decode = jax.jit(functools.partial(kv_cache.decode, config=config), donate_argnums=2)
     state = [kv_cache.empty(config, jnp.zeros(1, jnp.int32), ROOM, params.embedding.table.dtype)]
 
@@ -50,18 +55,25 @@ def in_one_program(params, config, product: Callable | None) -> Callable[[], Arr
         logits, state[0] = decode(params, jnp.ones(1, jnp.int32), state[0])
         return logits
 
-    patches = [
-        mock.patch.object(module, "product", product) for module in (attention, feedforward, embedding)
-    ]
-    for patch in patches if product else ():
-        patch.start()
-    step()  # traced once, so patched for good
-    mock.patch.stopall()
+    patches = [mock.patch.object(kv_cache, "BLOCK", ROOM)]
+    if product:
+        patches += [
+            mock.patch.object(module, "product", product) for module in (attention, feedforward, embedding)
+        ]
+    return traced(step, patches)
+
+
+def traced(step: Callable[[], Array], patches: list) -> Callable[[], Array]:
+    """`step` after its first call: what was patched while its programs were traced stays so."""
+    with contextlib.ExitStack() as stack:
+        for patch in patches:
+            stack.enter_context(patch)
+        step()
     return step
 
 
-def apart(params, config) -> Callable[[], Array]:
-    """The same step as three programs: read, append, logits."""
+def apart(params, config, block: int = kv_cache.BLOCK) -> Callable[[], Array]:
+    """The same step as three programs: read, append, logits. The cache is looked at `block` places at a time."""
     read = jax.jit(functools.partial(kv_cache.read, config=config))
     append = jax.jit(kv_cache.append, donate_argnums=0)
     logits = jax.jit(functools.partial(kv_cache.next_logits, config=config))
@@ -72,7 +84,7 @@ def apart(params, config) -> Callable[[], Array]:
         state[0] = append(state[0], new)
         return logits(params, x)
 
-    return step
+    return traced(step, [mock.patch.object(kv_cache, "BLOCK", block)])
 
 
 def prompt(params, config, size: int) -> Callable[[], Array]:
@@ -108,6 +120,7 @@ def measure(dtype: str, rounds: int) -> dict[str, float]:
     steps = (
         in_one_program(params, config, plain),
         in_one_program(params, config, None),
+        apart(params, config, block=ROOM),
         apart(params, config),
         apart(by_output(params), config),
     )

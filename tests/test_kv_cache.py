@@ -201,14 +201,44 @@ def test_a_text_read_in_pieces_of_any_length_is_the_text_read_at_once(config, pi
     assert int(cache.length) == LENGTH
 
 
-def test_a_bfloat16_model_keeps_a_bfloat16_cache_and_gives_float32_logits():
+@pytest.mark.parametrize("block", [1, 3, 4, 7, 20, 100])
+def test_a_cache_looked_at_in_blocks_of_any_size_is_the_cache_looked_at_whole(block, monkeypatch):
+    """Blocks that divide the capacity of 20 and the window of 4, that leave a rest, and that are larger."""
+    monkeypatch.setattr(kv_cache, "BLOCK", block)
+    tokens = jnp.asarray(random_tokens(GEMMA3, B, LENGTH))
+    expected = numpy_transformer.forward(random_params(GEMMA3), np.asarray(tokens), GEMMA3)
+    cache = kv_cache.empty(GEMMA3, no_padding(tokens), CAPACITY, jnp.float32)
+    for start, end in itertools.pairwise((0, 3, 4, 9, 15, 16)):
+        x_BD, new = kv_cache.read(jax_params(GEMMA3), tokens[:, start:end], cache, GEMMA3)
+        cache = kv_cache.append(cache, new)
+        logits_BV = kv_cache.next_logits(jax_params(GEMMA3), x_BD, GEMMA3)
+        assert_close(logits_BV, expected[:, end - 1])
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="other devices look at all places at once")
+def test_blocks_that_hold_nothing_are_not_looked_at(monkeypatch):
+    monkeypatch.setattr(kv_cache, "BLOCK", 5)
+    tokens = jnp.asarray(random_tokens(GEMMA3, B, 8))
+    expected = numpy_transformer.forward(random_params(GEMMA3), np.asarray(tokens), GEMMA3)
+    params, cache = jax_params(GEMMA3), kv_cache.empty(GEMMA3, no_padding(tokens), CAPACITY, jnp.float32)
+    cache = kv_cache.append(cache, kv_cache.read(params, tokens[:, :7], cache, GEMMA3)[1])
+    seen_by_all = cache.layers[1]  # 7 tokens lie in the first 2 of its 4 blocks
+    spoilt = kv_cache.LayerCache(*(part.at[:, 10:].set(jnp.nan) for part in seen_by_all))
+    x_BD, _ = kv_cache.read(params, tokens[:, 7:], cache._replace(layers=(cache.layers[0], spoilt)), GEMMA3)
+    assert_close(kv_cache.next_logits(params, x_BD, GEMMA3), expected[:, -1])
+
+
+def test_a_bfloat16_model_keeps_the_bits_of_its_keys_and_gives_float32_logits():
     low = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), jax_params(GEMMA3))
     tokens = random_tokens(GEMMA3, B, LENGTH)
     exact = numpy_transformer.forward(random_params(GEMMA3), tokens, GEMMA3)
     prompt = jnp.asarray(tokens[:, :-1])
     before, cache = prefill(low, prompt, no_padding(tokens), config=GEMMA3, capacity=CAPACITY)
     after, cache = decode(low, jnp.asarray(tokens[:, -1]), cache, config=GEMMA3)
-    assert {leaf.dtype.name for leaf in jax.tree.leaves(cache.layers)} == {"bfloat16"}
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(cache.layers)} == {"uint16"}
+    _, new = kv_cache.read(low, prompt, kv_cache.empty(GEMMA3, no_padding(tokens), 0, jnp.bfloat16), GEMMA3)
+    kept = jax.lax.bitcast_convert_type(cache.layers[1].v[:, : LENGTH - 1], jnp.bfloat16)
+    assert_close(kept.astype(jnp.float32), new[1].v.astype(jnp.float32), atol=0.1)
     assert before.dtype == after.dtype == jnp.float32
     for logits, place in ((before, -2), (after, -1)):
         error = np.sqrt(np.mean(np.square(logits - exact[:, place]))) / np.std(exact)

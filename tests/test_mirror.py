@@ -9,7 +9,16 @@ from backend import COMPONENTS
 import gemma_edu
 
 PACKAGE = Path(gemma_edu.__file__).parent
-ONLY_IN_JAX = {"params", "kv_cache", "decoding", "generation", "layer_scan", "loss", "products"}
+ONLY_IN_JAX = {
+    "params",
+    "kv_cache",
+    "decoding",
+    "generation",
+    "layer_scan",
+    "loss",
+    "online_softmax",
+    "products",
+}
 FROM_JAX_NN = {
     ("attention", "softmax"),
     ("feedforward", "gelu"),

@@ -39,10 +39,12 @@ def _flops_of_equation(equation: JaxprEqn) -> int:
         outputs = settings["dimension_numbers"].rhs_spec[0]
         kernel = equation.invars[1].aval.shape
         return _multiply_adds(equation, [size for axis, size in enumerate(kernel) if axis != outputs])
+    by_platform = settings.get("branches_platforms") or ()
+    if None in by_platform:
+        return _flops(settings["branches"][by_platform.index(None)].jaxpr)
     inner = [_flops(jaxpr) for jaxpr in _inner(equation)]
     if name == "cond":
-        by_platform = settings.get("branches_platforms")
-        return inner[by_platform.index(None)] if by_platform and None in by_platform else max(inner)
+        return max(inner)
     if name in ("while", "pallas_call", "shard_map") and any(inner):
         raise ValueError(
             f"there are matrix products inside a {name}, and its trace does not say how often they are computed: "

@@ -168,8 +168,7 @@ def piece_size(rows: int) -> int:
 def _capacity(tokens: int, config: ModelConfig, piece: int) -> int:
     """Places for so many tokens: 1,024, or 4 or 16 … times as many, so that a longer text rarely asks for new programs.
 
-    Empty places are looked at too: with four times as many, a prompt takes Gemma 3 270M a tenth longer to read. No more
-    of them than the context can ever fill.
+    No more of them than the context can ever fill: they take memory, and a GPU or TPU looks at empty ones too.
     """
     places = 1024
     while places < tokens:

@@ -68,30 +68,39 @@ def draw(logits: Float[Array, "B V"], uniform: Float[Array, " B"]) -> Int[Array,
     The first token up to which the odds add up to more than `uniform`; so never one with logit −∞. One random number
     a row, where `jax.random.categorical` needs V of them and two logarithms of each: on a CPU 0.5 ms instead of 6.
     """
-    V = logits.shape[-1]
-    side = math.isqrt(V - 1) + 1  # the tokens as a square: first its row, then the place in it
     weights_BV = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
-    square_BRC = jnp.pad(weights_BV, ((0, 0), (0, side**2 - V))).reshape(-1, side, side)
+    square_BRC = _square(weights_BV, 0.0)
     mass_BR = jnp.sum(square_BRC, axis=-1)
     row_B, rest_B = _first_past(uniform * jnp.sum(mass_BR, axis=-1), mass_BR)
     row_BC = jnp.take_along_axis(square_BRC, row_B[:, None, None], axis=1)[:, 0]
     column_B, _ = _first_past(rest_B, row_BC)
-    return row_B * side + column_B
+    return row_B * square_BRC.shape[-1] + column_B
 
 
 def most_likely(logits: Float[Array, "B V"]) -> Int[Array, " B"]:
     """The token with the highest logit in each row; of several, the first.
 
-    That is argmax, which XLA's CPU compiler computes number by number: 1.2 ms for 262,144 of them, and this 0.3.
+    That is argmax, which XLA's CPU compiler computes number by number: 1.2 ms for 262,144 of them. Their maximum takes
+    it 0.1, so we search for the row of a square that has it, and for the place in that row.
     """
-    highest_B1, last = logits.max(axis=-1, keepdims=True), logits.shape[-1] - 1
-    return jnp.where(logits == highest_B1, jnp.arange(last + 1), last).min(axis=-1)
+    square_BRC = _square(logits, -jnp.inf)
+    row_B = square_BRC.max(axis=-1).argmax(axis=-1)
+    row_BC = jnp.take_along_axis(square_BRC, row_B[:, None, None], axis=1)[:, 0]
+    return row_B * square_BRC.shape[-1] + row_BC.argmax(axis=-1)
 
 
 def log_probs(logits: Float[Array, "B V"], tokens: Int[Array, " B"]) -> Float[Array, " B"]:
     """log softmax(logits) of one token in each row, in nats."""
     chosen_B = jnp.take_along_axis(logits, tokens[:, None], axis=-1)[:, 0]
     return chosen_B - jax.nn.logsumexp(logits, axis=-1)
+
+
+def _square(values: Float[Array, "B V"], filling: float) -> Float[Array, "B R C"]:
+    """One number for each token as a square of R = C = ⌈√V⌉, in order: a token's row, then the place in it."""
+    V = values.shape[-1]
+    side = math.isqrt(V - 1) + 1
+    filled_BV = jnp.pad(values, ((0, 0), (0, side**2 - V)), constant_values=filling)
+    return filled_BV.reshape(-1, side, side)
 
 
 @jax.jit  # outside a compiled function too: a loop is compiled each time it is met there
