@@ -34,7 +34,7 @@ from matplotlib import pyplot as plt
 from gemma_edu import checkpoints, course_data, presets
 from gemma_edu.checks import check
 from gemma_edu.figures import COLOURS, apply, show, show_source
-from gemma_edu.jax_model import kv_cache, layer_scan
+from gemma_edu.jax_model import kv_cache, layer_scan, online_softmax
 from gemma_edu.jax_model import transformer as jax_transformer
 from gemma_edu.jax_model.params import init
 from gemma_edu.jax_model.products import product
@@ -792,6 +792,46 @@ show_source(product)
 # %% [markdown]
 # Nothing in the equations tells you this. You find it by holding what you measure against what the machine can do, as in the figure above, and by reading the program that the compiler made of yours: `jax.jit(f).lower(…).compile().as_text()` prints it. That is how another gap showed. Although we donate the cache, XLA copied it, up to four times in each layer: a step reads old keys and writes a new one, and on a CPU the compiler kept copies to be safe. So the package writes its step as two programs: `read`, which changes nothing, and `append`, which looks at nothing.
 #
+# One gap is left, and it is in what the cache does *not* hold. With room for 4096 tokens and 20 in it, attention meets 4076 empty places, and a masked score takes as long as any other. Where the text ends is known only when the program runs, but the shapes in a compiled program are fixed. So the package takes the places in blocks of 128, in a loop that turns as often as there are filled blocks.
+#
+# There is one difficulty. Softmax divides by a sum over *all* scores. Can it be built block by block, if nobody knows yet what the next block brings? Take one query that meets five keys, two at a time, and keep three numbers: the largest score m so far, the sum of exp(score − m), and the sum of exp(score − m) · value.
+
+# %%
+scores_S, values_S = np.array([1.0, 3.0, 2.0, 5.0, 0.5]), np.array([10.0, 20.0, 30.0, 40.0, 50.0])
+
+
+def block_by_block(shrinks):
+    largest, total, context = -np.inf, 0.0, 0.0
+    for block in (slice(0, 2), slice(2, 4), slice(4, 5)):
+        higher = max(largest, scores_S[block].max())
+        # the earlier sums, seen from the new largest score
+        shrink = np.exp(largest - higher) if shrinks else 1.0
+        weights = np.exp(scores_S[block] - higher)
+        total = total * shrink + weights.sum()
+        context = context * shrink + weights @ values_S[block]
+        largest = higher
+    return context / total
+
+
+wanted = np.exp(scores_S) @ values_S / np.exp(scores_S).sum()
+print(f"at once {wanted:.3f}, block by block {block_by_block(shrinks=True):.3f}")
+print(f"without shrinking what came before {block_by_block(shrinks=False):.3f}")
+np.testing.assert_allclose(block_by_block(shrinks=True), wanted)
+assert abs(block_by_block(shrinks=False) - wanted) > 1
+
+# %% [markdown]
+# A larger score makes all earlier ones less important by the same factor, so one multiplication sets the old sums right. This is the *online softmax* (Milakov and Gimelshein 2018), and FlashAttention is built on it. In the package it is one function; with it, the attention of our five tokens, their keys in two blocks:
+
+# %%
+show_source(online_softmax.look)
+rows_BKMH = online_softmax.rows_of_heads(jnp.asarray(q_BTNH) * q_BTNH.shape[-1] ** -0.5, k_BTKH.shape[2])
+met = online_softmax.nothing_seen(rows_BKMH)
+for block in (slice(0, 3), slice(3, 5)):
+    met = online_softmax.look(met, rows_BKMH, k_BTKH[:, block], v_BTKH[:, block], mask_BTT[:, :, block])
+context_BTNH = online_softmax.heads_of_rows(online_softmax.attended(met), 5)
+np.testing.assert_allclose(context_BTNH, at_once_BTNH, atol=1e-5)
+
+# %% [markdown]
 # What did each form gain? The next figure shows a step of the real model with room for 4096 tokens in its cache, measured by `benchmarks/forms.py` on two cores. Guess first: which change matters most in float32, and which in bfloat16?
 
 # %%
@@ -812,9 +852,9 @@ told = "; ".join(f"{form}, {step['float32']} and {step['bfloat16']}" for form, s
 show(fig, f"Milliseconds for one token in float32 and bfloat16, form by form: {told}.")
 
 # %% [markdown]
-# In bfloat16 it is the products, by far. In float32 most of them were quick already, and copying the cache cost as much as those that were not. The last form, `products.by_output`, stores every matrix by output; `gemma-edu chat` does so on a CPU.
+# In bfloat16 it is the products, by far. In float32 most of them were quick already, and copying the cache cost as much as those that were not. Leaving out the empty places gains the least, a few milliseconds of a token. The last form, `products.by_output`, stores every matrix by output; `gemma-edu chat` does so on a CPU.
 #
-# Even that form took twice as long until we read the compiled program. XLA joins small operations into one loop, and had joined what makes a row with the product that reads it: it computed the row again for every output. In attention's output projection this cost five times the product. `product` puts the row together from two halves, and the compiler leaves such a row alone. A line without meaning for the model can be worth 5 of 28 milliseconds; it needs a comment, and a measurement that anyone can repeat.
+# Even that form took twice as long until we read the compiled program. XLA joins small operations into one loop, and had joined what makes a row with the product that reads it: it computed the row again for every output. In attention's output projection this cost five times the product. `product` puts the row together from two halves, and the compiler leaves such a row alone. A line without meaning for the model can be worth 5 milliseconds of a token; it needs a comment, and a measurement that anyone can repeat.
 
 # %%
 first, *_, last = steps.values()
@@ -822,6 +862,10 @@ at_once, in_pieces = (times for form, times in measured.items() if "prompt" in f
 assert first["bfloat16"] > 8 * last["bfloat16"] and last["bfloat16"] < last["float32"]
 assert first["float32"] > 1.3 * steps["cache read and written apart"]["float32"]
 assert all(at_once[dtype] > 1.1 * in_pieces[dtype] for dtype in GAINS)
+for dtype in GAINS:
+    times = [step[dtype] for step in steps.values()]
+    gained = dict(zip(list(steps)[1:], -np.diff(times), strict=True))
+    assert min(gained, key=gained.get) == "empty places left out"
 print(
     f"a prompt of 2,048 tokens: {at_once['float32'] / 1e3:.1f} s at once, {in_pieces['float32'] / 1e3:.1f} s in pieces"
 )
