@@ -56,7 +56,8 @@ def prefill(config: ModelConfig, tokens: int, batch: int = 1) -> dict[str, int]:
 def decode(config: ModelConfig, capacity: int, batch: int = 1) -> dict[str, int]:
     """`jax_model.kv_cache.decode`: one more token for each text, with room for `capacity` tokens in its cache.
 
-    The token's query meets every place of a layer's cache, filled or not, and its own key.
+    The token's query meets every place of a layer's cache, filled or not, and its own key. (On a CPU it meets only
+    blocks that hold something: while a cache is not full, that is less.)
     """
     at_least(1, batch=batch)
     pairs = sum(kept + 1 for kept in places(config, capacity))
