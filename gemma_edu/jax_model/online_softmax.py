@@ -1,6 +1,6 @@
 """Attention to keys that come block by block: what is known of those seen so far, and how one more block changes it.
 
-softmax(s)·v seems to need all scores s at once. Three sums are enough: the largest score m, Σ exp(s − m) and
+softmax(s)·v seems to need all scores s at once. Three things are enough: the largest score m, Σ exp(s − m) and
 Σ exp(s − m) v. Where a block brings a larger score m', what was summed before shrinks by exp(m − m').
 Milakov and Gimelshein 2018 (algorithm 3); FlashAttention (Dao et al. 2022, section 3.1) is built on it.
 

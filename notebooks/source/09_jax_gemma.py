@@ -792,7 +792,7 @@ show_source(product)
 # %% [markdown]
 # Nothing in the equations tells you this. You find it by holding what you measure against what the machine can do, as in the figure above, and by reading the program that the compiler made of yours: `jax.jit(f).lower(…).compile().as_text()` prints it. That is how another gap showed. Although we donate the cache, XLA copied it, up to four times in each layer: a step reads old keys and writes a new one, and on a CPU the compiler kept copies to be safe. So the package writes its step as two programs: `read`, which changes nothing, and `append`, which looks at nothing.
 #
-# One gap is left, and it is in what the cache does *not* hold. With room for 4096 tokens and 20 in it, attention meets 4076 empty places, and a masked score takes as long as any other. Where the text ends is known only when the program runs, but the shapes in a compiled program are fixed. So the package takes the places in blocks of 128, in a loop that turns as often as there are filled blocks.
+# One gap is left, and it is in what the cache does *not* hold. With room for 4096 tokens and 20 in it, attention in a global layer meets 4076 empty places, and a masked score takes as long as any other. Where the text ends is known only when the program runs, but the shapes in a compiled program are fixed. So the package takes the places in blocks of 128, in a loop that turns as often as there are filled blocks.
 #
 # There is one difficulty. Softmax divides by a sum over *all* scores. Can it be built block by block, if nobody knows yet what the next block brings? Take one query that meets five keys, two at a time, and keep three numbers: the largest score m so far, the sum of exp(score − m), and the sum of exp(score − m) · value.
 
