@@ -169,13 +169,6 @@ def test_work_of_a_decode_reads_every_weight_and_the_keys_in_sight():
     assert roofline.work(config, 8, 1, 0, "bfloat16") == (8 * flops, least / 2)
 
 
-def test_prefill_does_the_work_of_its_decodes_but_for_the_logits():
-    config = presets.TINY_GEMMA3_270M
-    alone = sum(roofline.work(config, 1, 1, context, "float32")[0] for context in range(9))
-    logits = 2 * config.vocab_size * config.embed_dim
-    assert roofline.work(config, 1, 9, 0, "float32")[0] == alone - 8 * logits
-
-
 def test_agreement_counts_up_to_the_first_difference():
     spoken = {HF_F32: [1, 2, 3, 4], F32: [1, 2, 3, 4, 5], LLAMA: [1, 2, 9, 4], NUMPY: [1, 2]}
     counted = {row.who: (row.values, row.unit) for row in tasks.agreement(spoken, DECODE)}

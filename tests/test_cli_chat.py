@@ -33,7 +33,9 @@ def test_greedy_unless_a_filter_or_a_temperature_is_given(loaded, monkeypatch, f
     calls = []
     monkeypatch.setattr(generation, "stream", lambda *arguments: calls.append(arguments[1:]) or iter([]))
     assert main(["chat", "--prompt", "cat", *flags]) == 0
-    assert calls == [("cat", sampling)] and loaded == [("gemma3-270m", "float32")]
+    ((prompt, settings, screen),) = calls
+    assert (prompt, settings) == ("cat", sampling) and loaded == [("gemma3-270m", "float32")]
+    assert (screen is not None) == sampling.is_greedy
 
 
 def test_pieces_are_shown_as_they_come(capsys, loaded, monkeypatch):
@@ -84,7 +86,7 @@ def test_turns_are_remembered_and_the_system_instruction_stands_first(
 ):
     prompts = []
 
-    def answer(model, prompt, sampling):
+    def answer(model, prompt, sampling, screen):
         prompts.append(prompt)
         return iter(["a ", "hat"])
 

@@ -17,6 +17,15 @@ def test_a_product_takes_two_operations_for_each_multiplication():
     assert flops_of(lambda a, w: jnp.tanh(a) + a.sum() * 2, A, W) == 0
 
 
+def test_what_no_result_depends_on_does_not_count():
+    @jax.jit
+    def both(a, w):
+        return a @ w, w.T @ w
+
+    assert flops_of(lambda a, w: both(a, w)[0], A, W) == PRODUCT
+    assert flops_of(both, A, W) == PRODUCT + 2 * 7 * 5 * 7
+
+
 def test_batched_axes_count_once_and_all_contracted_axes():
     x, y = np.ones((2, 3, 5, 7)), np.ones((2, 5, 7, 11))
     assert flops_of(lambda x, y: jnp.einsum("bijk,bjkl->bil", x, y), x, y) == 2 * 2 * 3 * 5 * 7 * 11

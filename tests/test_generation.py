@@ -10,7 +10,7 @@ from backend import random_params
 
 from gemma_edu import presets
 from gemma_edu.jax_model import generation
-from gemma_edu.jax_model.generation import Sampling, Step
+from gemma_edu.jax_model.generation import Sampling
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
@@ -41,14 +41,14 @@ MODEL = SimpleNamespace(config=GEMMA3, params=None, tokenizer=ByteTokenizer())
 
 
 def say(monkeypatch, *tokens):
-    """Let the model answer with these tokens; returns what `generate_steps` was called with."""
+    """Let the model answer with these tokens; returns what `generate_tokens` was called with."""
     calls = []
 
     def scripted(*arguments):
         calls.append(arguments)
-        return (Step([token], [-1.0]) for token in tokens)
+        return ([token] for token in tokens)
 
-    monkeypatch.setattr(generation, "generate_steps", scripted)
+    monkeypatch.setattr(generation, "generate_tokens", scripted)
     return calls
 
 
@@ -67,7 +67,7 @@ def test_the_prompt_gets_bos_and_the_answer_ends_at_an_end_token(monkeypatch):
     calls = say(monkeypatch, 2, 3)
     assert generation.generate(MODEL, "€", Sampling(max_tokens=5)) == "é"
     (call,) = calls
-    assert call[1:] == ([[0, 4, 5, 6]], GEMMA3, Sampling(max_tokens=5), (1,))
+    assert call[1:] == ([[0, 4, 5, 6]], GEMMA3, Sampling(max_tokens=5), (1,), None)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -95,8 +95,8 @@ def test_what_only_began_like_a_stop_string_is_shown_in_the_end(monkeypatch):
 def test_no_token_is_asked_for_after_a_stop_string(monkeypatch):
     asked = []
     tokens = ByteTokenizer().encode("é😀é")
-    steps = (asked.append(token) or Step([token], [-1.0]) for token in tokens)
-    monkeypatch.setattr(generation, "generate_steps", lambda *_: steps)
+    steps = (asked.append(token) or [token] for token in tokens)
+    monkeypatch.setattr(generation, "generate_tokens", lambda *_: steps)
     assert generation.generate(MODEL, "é", Sampling(stop=("😀",))) == "é"
     assert asked == tokens[:6]
 
@@ -132,9 +132,9 @@ def test_a_list_of_prompts_gives_the_list_of_their_texts():
 
 def test_texts_of_a_batch_stop_each_at_its_own_place(monkeypatch):
     rows = [ByteTokenizer().encode(text) for text in ("éé€éé", "€éééé", "ééééé")]
-    steps = [Step(list(tokens), [-1.0] * 3) for tokens in zip(*(row[:10] for row in rows), strict=True)]
-    steps += [Step([None, 2, 2], [None, -1.0, -1.0]), Step([None, 3, 3], [None, -1.0, -1.0])]
-    monkeypatch.setattr(generation, "generate_steps", lambda *_: iter(steps))
+    steps = [list(tokens) for tokens in zip(*(row[:10] for row in rows), strict=True)]
+    steps += [[None, 2, 2], [None, 3, 3]]
+    monkeypatch.setattr(generation, "generate_tokens", lambda *_: iter(steps))
     texts = generation.generate(MODEL, ["é"] * 3, Sampling(stop=("€",)))
     assert texts == ["éé", "", "éééééé"]
 

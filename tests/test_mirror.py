@@ -17,6 +17,7 @@ ONLY_IN_JAX = {
     "layer_scan",
     "loss",
     "online_softmax",
+    "screening",
     "products",
 }
 FROM_JAX_NN = {
@@ -27,6 +28,9 @@ FROM_JAX_NN = {
 }
 """What NumPy has to spell out and JAX has ready-made in `jax.nn`."""
 
+FOR_XLA = {("sampling", "square")}
+"""What JAX needs besides, for the speed of compiled code."""
+
 SHAPED = {"Float", "Int", "Bool", "Shaped"}
 
 
@@ -35,9 +39,11 @@ def files(model):
 
 
 def public_functions(model, component):
+    """Name → function, without those that only JAX needs."""
     tree = ast.parse((PACKAGE / model / f"{component}.py").read_text(encoding="utf-8"))
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return {node.name: node for node in functions if not node.name.startswith("_")}
+    public = {node.name: node for node in functions if not node.name.startswith("_")}
+    return {name: node for name, node in public.items() if (component, name) not in FOR_XLA}
 
 
 def parameters(function):

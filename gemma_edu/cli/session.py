@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import jax
+
 from gemma_edu import checkpoints
 from gemma_edu.cli.user_error import UserError, explained
-from gemma_edu.jax_model import generation
+from gemma_edu.jax_model import generation, screening
 from gemma_edu.sampling_config import Sampling
 from gemma_edu.tokenizer.chat import Turn, render, with_system
 
@@ -35,6 +37,9 @@ class Session:
 
     def __init__(self, model: generation.Model, sampling: Sampling, is_chat: bool, system: str | None = None):
         self.model, self.sampling, self.is_chat, self.system = model, sampling, is_chat, system
+        on_cpu = jax.default_backend() == "cpu"  # where it pays; on a GPU or TPU nobody has measured it
+        pays = on_cpu and sampling.is_greedy
+        self.screen = screening.screen(model.params, model.config) if pays else None
         self.turns: list[Turn] = []
 
     def answer(self, text: str) -> Iterator[str]:
@@ -45,10 +50,11 @@ class Session:
         """
         with explained():
             if not self.is_chat:
-                return generation.stream(self.model, text, self.sampling)
+                return generation.stream(self.model, text, self.sampling, self.screen)
             turns = [*self.turns, Turn("user", text)]
             shown = turns if self.system is None else with_system(self.system, turns)
-            pieces = generation.stream(self.model, render(shown, self.model.tokenizer), self.sampling)
+            prompt = render(shown, self.model.tokenizer)
+            pieces = generation.stream(self.model, prompt, self.sampling, self.screen)
         return self._remember(turns, pieces)
 
     def _remember(self, turns: list[Turn], pieces: Iterator[str]) -> Iterator[str]:

@@ -20,19 +20,21 @@ from gemma_edu.compare.kv_cache import places
 from gemma_edu.config import ModelConfig
 
 
-def count(config: ModelConfig, tokens: int, pairs: int, outputs: int) -> dict[str, int]:
-    """FLOPs by component when `tokens` tokens pass the layers, for any shape of the work.
+def count(config: ModelConfig, kept: int, asked: int, pairs: int, outputs: int) -> dict[str, int]:
+    """FLOPs by component, for any shape of the work.
 
-    attention = 2·tokens·L (2·D·N·H + 2·D·K·H), scores = 4·N·H·pairs,
-    feed-forward = 2·tokens·L · 3·D·F when gated and 2·D·F when not, output = 2·outputs·D·V.
-    `pairs` of a query and a key are summed over layers; `outputs` is at how many tokens logits are asked for.
+    attention = 4·D·N·H·asked + 4·D·K·H·kept, scores = 4·N·H·pairs,
+    feed-forward = 2·asked · 3·D·F when gated and 2·D·F when not, output = 2·outputs·D·V.
+    Summed over layers: `kept` is at how many tokens keys and values are made, `asked` at how many there are queries
+    and all that follows from them, and `pairs` are those of a query and a key. `outputs` is at how many tokens logits
+    are asked for.
     """
-    L, D, N, K = config.num_layers, config.embed_dim, config.num_heads, config.num_kv_heads
+    D, N, K = config.embed_dim, config.num_heads, config.num_kv_heads
     H, F, V = config.head_dim, config.hidden_dim, config.vocab_size
     result = {
-        "attention": 2 * tokens * L * (2 * D * N * H + 2 * D * K * H),
+        "attention": 4 * D * N * H * asked + 4 * D * K * H * kept,
         "scores": 4 * N * H * pairs,
-        "feedforward": 2 * tokens * L * (2 + config.gated) * D * F,
+        "feedforward": 2 * asked * (2 + config.gated) * D * F,
         "output": 2 * outputs * D * V,
     }
     return result | {"total": sum(result.values())}
@@ -44,13 +46,15 @@ def forward(config: ModelConfig, tokens: int, batch: int = 1) -> dict[str, int]:
     Divided by batch · tokens, it is the cost of a token.
     """
     at_least(1, tokens=tokens, batch=batch)
-    return count(config, batch * tokens, batch * config.num_layers * tokens**2, batch * tokens)
+    everywhere = batch * config.num_layers * tokens
+    return count(config, everywhere, everywhere, everywhere * tokens, batch * tokens)
 
 
 def prefill(config: ModelConfig, tokens: int, batch: int = 1) -> dict[str, int]:
     """`jax_model.kv_cache.prefill` on prompts of `tokens` tokens: T·T pairs, logits after the last token only."""
     at_least(1, tokens=tokens, batch=batch)
-    return count(config, batch * tokens, batch * config.num_layers * tokens**2, batch)
+    pairs = ((config.num_layers - 1) * tokens + 1) * tokens
+    return _to_the_next_token(config, tokens, pairs, batch)
 
 
 def decode(config: ModelConfig, capacity: int, batch: int = 1) -> dict[str, int]:
@@ -61,7 +65,22 @@ def decode(config: ModelConfig, capacity: int, batch: int = 1) -> dict[str, int]
     """
     at_least(1, batch=batch)
     pairs = sum(kept + 1 for kept in places(config, capacity))
-    return count(config, batch, batch * pairs, batch)
+    return _to_the_next_token(config, 1, pairs, batch)
+
+
+def least(config: ModelConfig, tokens: int, batch: int = 1, context: int = 0) -> dict[str, int]:
+    """What no program can do without when texts of `context` tokens get `tokens` more: `pairs_in_sight` alone."""
+    at_least(1, tokens=tokens, batch=batch)
+    return _to_the_next_token(config, tokens, pairs_in_sight(config, tokens, context), batch)
+
+
+def _to_the_next_token(config: ModelConfig, tokens: int, pairs: int, batch: int) -> dict[str, int]:
+    """`tokens` more of each text, as far as the token after them depends on it.
+
+    Nobody reads what the last layer would make of any but the last: of those it makes keys and values alone.
+    """
+    L = config.num_layers
+    return count(config, batch * L * tokens, batch * ((L - 1) * tokens + 1), batch * pairs, batch)
 
 
 def training(config: ModelConfig, tokens: int, batch: int = 1) -> dict[str, int]:
@@ -76,7 +95,8 @@ def training(config: ModelConfig, tokens: int, batch: int = 1) -> dict[str, int]
 def pairs_in_sight(config: ModelConfig, tokens: int, context: int = 0) -> int:
     """Pairs of a query and a key that mask and windows let through, when a text of `context` gets `tokens` more.
 
-    A query at position p sees min(p + 1, W) keys. Summed over the new positions and over layers.
+    A query at position p sees min(p + 1, W) keys. Summed over layers and the new positions; of the last layer, the
+    last position alone, on which the next token depends.
     """
     at_least(0, tokens=tokens, context=context)
 
@@ -84,6 +104,9 @@ def pairs_in_sight(config: ModelConfig, tokens: int, context: int = 0) -> int:
         ramp = min(positions, window)
         return ramp * (ramp + 1) // 2 + (positions - ramp) * window
 
-    end = context + tokens
+    end, last = context + tokens, config.num_layers - 1
     windows = [config.window(layer) or end for layer in range(config.num_layers)]
-    return sum(up_to(end, window) - up_to(context, window) for window in windows)
+    starts = [context] * last + [max(context, end - 1)]
+    return sum(
+        up_to(end, window) - up_to(start, window) for start, window in zip(starts, windows, strict=True)
+    )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gemma_edu import params
 from gemma_edu.compare import flops, kv_cache
-from gemma_edu.compare.amounts import Number, at_least
+from gemma_edu.compare.amounts import Number
 from gemma_edu.config import ModelConfig, PositionKind
 
 
@@ -29,12 +29,10 @@ class Work(NamedTuple):
 def work(config: ModelConfig, batch: int, tokens: int, context: int, bytes_per_number: Number = 2) -> Work:
     """What it takes when `batch` texts of `context` tokens each get `tokens` more; `tokens` 1 is a step of decoding.
 
-    FLOPs: the pairs that the mask lets through, and logits for the last token only. Bytes: the weights (of tables
-    in which rows are only looked up, those rows), and the keys and values in the cache.
+    FLOPs: what the token after them depends on (`flops.least`). Bytes: the weights (of tables in which rows are only
+    looked up, those rows), and the keys and values in the cache.
     """
-    at_least(1, batch=batch, tokens=tokens)
-    pairs = flops.pairs_in_sight(config, tokens, context)
-    arithmetic = flops.count(config, batch * tokens, batch * pairs, batch)["total"]
+    arithmetic = flops.least(config, tokens, batch, context)["total"]
     numbers = _weights_read(config, batch, tokens) * bytes_per_number
     return Work(float(arithmetic), float(numbers + kv_cache.size(config, batch, context, bytes_per_number)))
 

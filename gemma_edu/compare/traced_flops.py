@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.interpreters import partial_eval
 
 
 def flops_of(function: Callable, *arguments: Any) -> int:
@@ -16,14 +17,15 @@ def flops_of(function: Callable, *arguments: Any) -> int:
 
     A multiplication and its addition are two; a convolution's padding counts as if it were data. A `scan` counts as
     often as it turns, what `jax.checkpoint` computes a second time counts again. Of a `cond` the dearest branch
-    counts, of a `platform_dependent` the default one. Code whose results are not used counts too, since that is
-    dropped only later, by the compiler.
+    counts, of a `platform_dependent` the default one. What no result depends on does not count: compilers drop it.
 
     Raises:
         ValueError: products inside a `while_loop`, a Pallas kernel or a `shard_map`: a trace does not say how often
             they are computed. Count one turn, or one device, by itself.
     """
-    return _flops(jax.make_jaxpr(function)(*arguments).jaxpr)
+    traced = jax.make_jaxpr(function)(*arguments).jaxpr
+    used, _ = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
+    return _flops(used)
 
 
 def _flops(jaxpr: Jaxpr) -> int:

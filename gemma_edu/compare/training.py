@@ -20,7 +20,8 @@ def multiplied_parameters(config: ModelConfig) -> int:
 
     Not among them: an embedding table that is only looked up in, position vectors, norms, biases.
     """
-    return flops.count(config, tokens=1, pairs=0, outputs=1)["total"] // 2
+    L = config.num_layers
+    return flops.count(config, kept=L, asked=L, pairs=0, outputs=1)["total"] // 2
 
 
 def compute(config: ModelConfig, tokens: Number, length: int) -> float:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from gemma_edu.config import ModelConfig
 from gemma_edu.inputs import check_ids, check_params
-from gemma_edu.jax_model import kv_cache
+from gemma_edu.jax_model import kv_cache, screening
 from gemma_edu.jax_model.sampling import draw, filter_logits, log_probs, most_likely, penalise
 from gemma_edu.params import Params
 from gemma_edu.sampling_config import Sampling
@@ -32,9 +32,15 @@ def generate_tokens(
     config: ModelConfig,
     sampling: Sampling | None = None,
     end_tokens: Collection[int] = (),
+    screen: screening.Screen | None = None,
 ) -> Iterator[list[int | None]]:
-    """The tokens of `generate_steps` alone: one list per step, and the same errors."""
-    return (step.tokens for step in generate_steps(params, prompts, config, sampling, end_tokens))
+    """The tokens of `generate_steps` alone: one list per step, and the same errors.
+
+    With the `screening.screen` of these params, the most likely token of one text comes sooner on a CPU: Gemma 3 270M
+    takes 0.7 of the time in float32, 0.9 in bfloat16. Several texts, penalties and draws need all logits: no gain.
+    """
+    steps = _checked_steps(params, prompts, config, sampling or Sampling(), end_tokens, screen)
+    return (step.tokens for step in steps)
 
 
 def generate_steps(
@@ -53,7 +59,18 @@ def generate_steps(
             vocabulary, more tokens than the model's context holds, or strings in `sampling.stop`. All of it at once,
             before the first step.
     """
-    sampling = sampling or Sampling()
+    return _checked_steps(params, prompts, config, sampling or Sampling(), end_tokens, None)
+
+
+def _checked_steps(
+    params: Params,
+    prompts: Sequence[Sequence[int] | Shaped[np.ndarray, "..."]],
+    config: ModelConfig,
+    sampling: Sampling,
+    end_tokens: Collection[int],
+    screen: screening.Screen | None,
+) -> Iterator[Step]:
+    """`_steps`, after everything that can be wrong was looked for; with the screen where it can be used."""
     check_params(params, config)
     if sampling.stop_strings:
         raise ValueError(
@@ -64,7 +81,12 @@ def generate_steps(
         check_ids(min(sampling.stop_ids), max(sampling.stop_ids), config)
     tokens_BT, padding_B = _pad_left(prompts, config, sampling.max_tokens)
     ends = frozenset(end_tokens) | frozenset(sampling.stop_ids)
-    return _steps(params, tokens_BT, padding_B, config, sampling, ends)
+    if screen is not None:
+        screening.check_screen(screen, params, config)
+    penalised = sampling.frequency_penalty or sampling.presence_penalty
+    if len(tokens_BT) > 1 or penalised or not sampling.is_greedy:
+        screen = None
+    return _steps(params, tokens_BT, padding_B, config, sampling, ends, screen)
 
 
 def _steps(
@@ -74,16 +96,18 @@ def _steps(
     config: ModelConfig,
     sampling: Sampling,
     ends: frozenset[int],
+    screen: screening.Screen | None,
 ) -> Iterator[Step]:
-    """Read the prompts piece by piece, then choose and read token by token."""
+    """Read the prompts piece by piece, then choose and read token by token; no log-probabilities with a screen."""
     (B, T), size = tokens.shape, piece_size(len(tokens))
     capacity = _capacity(T + sampling.max_tokens, config, size)
-    cache = kv_cache.empty(config, jnp.asarray(padding), capacity, params.embedding.table.dtype)
+    cache = _empty(config, padding, capacity, params.embedding.table.dtype)
     for start in range(0, T, size):
         x_BD, cache = _read(params, jnp.asarray(tokens[:, start : start + size]), cache, config)
     key, settings = jax.random.key(sampling.seed), _Settings.of(sampling, config)
+    last = params._replace(blocks=())  # handing over the layers too would take half a millisecond a token
     choose = functools.partial(
-        _choose, params, key=key, settings=settings, config=config, greedy=sampling.is_greedy
+        _choose, last, screen, key=key, settings=settings, config=config, greedy=sampling.is_greedy
     )
     counts_BV = jnp.zeros((B, config.vocab_size), jnp.int32)
     running = [True] * B
@@ -95,7 +119,8 @@ def _steps(
         running = [go and token not in ends for token, go in zip(chosen, running, strict=True)]
         if not any(running):
             return
-        yield Step(_where(running, chosen), _where(running, log_prob_B.tolist()))
+        log_probs = [None] * B if log_prob_B is None else log_prob_B.tolist()
+        yield Step(_where(running, chosen), _where(running, log_probs))
 
 
 def _where(running: list[bool], values: list) -> list:
@@ -123,6 +148,7 @@ class _Settings(NamedTuple):
 @functools.partial(jax.jit, static_argnames=("config", "greedy"), donate_argnames=("counts",))
 def _choose(
     params: Params,
+    screen: screening.Screen | None,
     x: Float[Array, "B D"],
     counts: Int[Array, "B V"],
     key: PRNGKeyArray,
@@ -130,8 +156,13 @@ def _choose(
     settings: _Settings,
     config: ModelConfig,
     greedy: bool,
-) -> tuple[Int[Array, " B"], Float[Array, " B"], Int[Array, "B V"]]:
-    """The next token of each row (greedy: of the most likely the first), its log-probability, the counts with it."""
+) -> tuple[Int[Array, " B"], Float[Array, " B"] | None, Int[Array, "B V"]]:
+    """The next token of each row (greedy: of the most likely the first), its log-probability, the counts with it.
+
+    With a screen nobody knows all logits, so there is no log-probability, and nobody asks for the counts.
+    """
+    if screen is not None:
+        return screening.most_likely(params, screen, x, config), None, counts
     logits = kv_cache.next_logits(params, x, config)
     if greedy:
         penalties = settings.frequency_penalty, settings.presence_penalty
@@ -143,6 +174,7 @@ def _choose(
     return token_B, log_probs(logits, token_B), counts_BV
 
 
+_empty = jax.jit(kv_cache.empty, static_argnames=("config", "capacity", "dtype"))
 _look = jax.jit(kv_cache.read, static_argnames=("config",))
 _append = jax.jit(kv_cache.append, donate_argnames=("cache",))
 

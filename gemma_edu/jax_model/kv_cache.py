@@ -10,7 +10,6 @@ them, XLA's CPU compiler copies: Gemma 3 270M with room for 4,096 tokens then ta
 """
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -48,9 +47,6 @@ class Cache(NamedTuple):
 
 BLOCK = 128
 """Places of a cache that a CPU looks at together."""
-
-AttentionWithCache = Callable[[Attention, Array], tuple[Array, LayerCache]]
-"""What an attention sublayer is here: its weights and input in, its output and its new keys and values out."""
 
 
 def layer_capacity(config: ModelConfig, layer: int, capacity: int) -> int:
@@ -137,10 +133,9 @@ def read(
     x_BTD = embed_tokens(params.embedding, tokens, positions_BT, config)
     new = []
     for layer, block in enumerate(params.blocks):
-        attention = functools.partial(
-            _look_back, positions=positions_BT, cache=cache, layer=layer, config=config
-        )
-        x_BTD, own = _block(block, x_BTD, attention, config)
+        # Nobody reads what the last layer makes of earlier tokens: a prompt needs 0.97 of the time without.
+        asked = slice(-1 if layer + 1 == config.num_layers else 0, None)
+        x_BTD, own = _block(block, x_BTD, positions_BT, asked, cache, layer, config)
         new.append(own)
     return x_BTD[:, -1], tuple(new)
 
@@ -170,21 +165,24 @@ def _look_back(
     params: Attention,
     x: Float[Array, "B T D"],
     positions: Int[Array, "B T"],
+    asked: slice,
     cache: Cache,
     layer: int,
     config: ModelConfig,
-) -> tuple[Float[Array, "B T D"], LayerCache]:
-    """`attention.attention` over what is in the cache and the new tokens, and their own keys and values."""
-    kept, window = cache.layers[layer], config.window(layer)
-    q, k, v = project(params, x, positions, config.theta(layer), config)
+) -> tuple[Float[Array, "B asked D"], LayerCache]:
+    """`attention.attention` over what is in the cache and the new tokens, for those `asked`; keys and values of all."""
+    kept, window, theta = cache.layers[layer], config.window(layer), config.theta(layer)
+    asking = positions[:, asked]
+    q, _, _ = project(params, x[:, asked], asking, theta, config)  # the compiler drops what nobody uses
+    _, k, v = project(params, x, positions, theta, config)
     q_BKMH = online_softmax.rows_of_heads(q * config.head_dim**-0.5, k.shape[2])
-    seen, mask_BTT = online_softmax.nothing_seen(q_BKMH), attention_mask(positions, positions, window)
-    seen = online_softmax.look(seen, q_BKMH, k, v, mask_BTT)
+    seen = online_softmax.nothing_seen(q_BKMH)
+    seen = online_softmax.look(seen, q_BKMH, k, v, attention_mask(asking, positions, window))
     if places := kept.k.shape[1]:
         positions_BS = key_positions(cache.length, cache.padding, places)
-        mask_BTS = attention_mask(positions, positions_BS, window)
+        mask_BTS = attention_mask(asking, positions_BS, window)
         seen = _look_at_kept(seen, q_BKMH, kept, mask_BTS, cache.length)
-    context_BTNH = online_softmax.heads_of_rows(online_softmax.attended(seen), x.shape[1]).astype(x.dtype)
+    context_BTNH = online_softmax.heads_of_rows(online_softmax.attended(seen), q.shape[1]).astype(x.dtype)
     return combine(params, context_BTNH, config), LayerCache(k, v)
 
 
@@ -218,11 +216,18 @@ def _look_at_kept(
 
 
 def _block(
-    params: Block, x: Float[Array, "B T D"], attention: AttentionWithCache, config: ModelConfig
-) -> tuple[Float[Array, "B T D"], LayerCache]:
-    """`block.block` with an attention that returns its keys and values; the tests hold the two to the same logits."""
-    y_BTD, own = attention(params.attention, before(params.attention_norm, x, config))
-    x_BTD = after(params.post_attention_norm, x, y_BTD, config)
+    params: Block,
+    x: Float[Array, "B T D"],
+    positions: Int[Array, "B T"],
+    asked: slice,
+    cache: Cache,
+    layer: int,
+    config: ModelConfig,
+) -> tuple[Float[Array, "B asked D"], LayerCache]:
+    """`block.block` for the tokens `asked`, which look back; the tests hold the two to the same logits."""
+    y_BTD = before(params.attention_norm, x, config)
+    y_BTD, own = _look_back(params.attention, y_BTD, positions, asked, cache, layer, config)
+    x_BTD = after(params.post_attention_norm, x[:, asked], y_BTD, config)
     y_BTD = feedforward(params.feedforward, before(params.feedforward_norm, x_BTD, config), config)
     return after(params.post_feedforward_norm, x_BTD, y_BTD, config), own
 

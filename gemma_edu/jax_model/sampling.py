@@ -69,7 +69,7 @@ def draw(logits: Float[Array, "B V"], uniform: Float[Array, " B"]) -> Int[Array,
     a row, where `jax.random.categorical` needs V of them and two logarithms of each: on a CPU 0.5 ms instead of 6.
     """
     weights_BV = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
-    square_BRC = _square(weights_BV, 0.0)
+    square_BRC = square(weights_BV, 0.0)
     mass_BR = jnp.sum(square_BRC, axis=-1)
     row_B, rest_B = _first_past(uniform * jnp.sum(mass_BR, axis=-1), mass_BR)
     row_BC = jnp.take_along_axis(square_BRC, row_B[:, None, None], axis=1)[:, 0]
@@ -83,7 +83,7 @@ def most_likely(logits: Float[Array, "B V"]) -> Int[Array, " B"]:
     That is argmax, which XLA's CPU compiler computes number by number: 1.2 ms for 262,144 of them. Their maximum takes
     it 0.1, so we search for the row of a square that has it, and for the place in that row.
     """
-    square_BRC = _square(logits, -jnp.inf)
+    square_BRC = square(logits, -jnp.inf)
     row_B = square_BRC.max(axis=-1).argmax(axis=-1)
     row_BC = jnp.take_along_axis(square_BRC, row_B[:, None, None], axis=1)[:, 0]
     return row_B * square_BRC.shape[-1] + row_BC.argmax(axis=-1)
@@ -95,7 +95,7 @@ def log_probs(logits: Float[Array, "B V"], tokens: Int[Array, " B"]) -> Float[Ar
     return chosen_B - jax.nn.logsumexp(logits, axis=-1)
 
 
-def _square(values: Float[Array, "B V"], filling: float) -> Float[Array, "B R C"]:
+def square(values: Float[Array, "B V"], filling: float) -> Float[Array, "B R C"]:
     """One number for each token as a square of R = C = ⌈√V⌉, in order: a token's row, then the place in it."""
     V = values.shape[-1]
     side = math.isqrt(V - 1) + 1

@@ -26,10 +26,20 @@ def embed_tokens(
 
 
 def read_out(params: Params, x: Float[Array, "B T D"], config: ModelConfig) -> Float[Array, "B T V"]:
-    """Logits from the residual stream: final norm, then the output matrix (the embedding table where tied)."""
-    if config.has_final_norm:
-        x = norm(params.final_norm, x, config)
-    return unembed(params.embedding.table if config.tie_embedding else params.embedding.output, x)
+    """Logits from the residual stream: final norm, then the output matrix."""
+    return unembed(output_table(params, config), before_output(params, x, config))
+
+
+def before_output(
+    params: Params, x: Float[Array, "*batch D"], config: ModelConfig
+) -> Float[Array, "*batch D"]:
+    """The residual stream as the output matrix meets it: after the final norm, where there is one."""
+    return norm(params.final_norm, x, config) if config.has_final_norm else x
+
+
+def output_table(params: Params, config: ModelConfig) -> Float[Array, "V D"]:
+    """The output matrix, a row for each token: the embedding table where tied."""
+    return params.embedding.table if config.tie_embedding else params.embedding.output
 
 
 def forward(
