@@ -1,5 +1,6 @@
 """`gemma-edu chat`: what a toy model answers to one prompt, to lines, to piped text and in a conversation."""
 
+import jax
 import pytest
 from terminal_io import pipe
 
@@ -36,6 +37,14 @@ def test_greedy_unless_a_filter_or_a_temperature_is_given(loaded, monkeypatch, f
     ((prompt, settings, screen),) = calls
     assert (prompt, settings) == ("cat", sampling) and loaded == [("gemma3-270m", "float32")]
     assert (screen is not None) == sampling.is_greedy
+
+
+def test_only_a_cpu_looks_through_a_screen(loaded, monkeypatch):
+    given = []
+    monkeypatch.setattr(generation, "stream", lambda *arguments: given.append(arguments[-1]) or iter([]))
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert main(["chat", "--prompt", "cat", "--temperature", "0"]) == 0
+    assert given == [None]
 
 
 def test_pieces_are_shown_as_they_come(capsys, loaded, monkeypatch):

@@ -165,11 +165,11 @@ np.testing.assert_allclose(my_logits(small_x_BTD, small_table_VD), by_loop, atol
 # %% [markdown]
 # ## The package's version
 #
-# Two functions. `unembed` is the product. `read_out` norms the stream first and then decides which matrix to use, and that is all there is to tying: an `if`.
+# Three functions. `unembed` is the product. `output_table` says with which matrix, and that is all there is to tying: an `if`. `read_out` puts them together, behind `before_output`, the final norm.
 
 
 # %%
-show_source(numpy_embedding.unembed, numpy_transformer.read_out)
+show_source(numpy_embedding.unembed, numpy_transformer.output_table, numpy_transformer.read_out)
 
 # %% [markdown]
 # My line equals the package's function, to 1e-5:

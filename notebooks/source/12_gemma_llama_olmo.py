@@ -944,7 +944,8 @@ rows_V = np.geomspace(8000, 512_000, 50).astype(int)
 
 
 def output_share(config, V):
-    parts = flops.count(config.replace(vocab_size=int(V)), tokens=1, pairs=0, outputs=1)
+    L = config.num_layers
+    parts = flops.count(config.replace(vocab_size=int(V)), kept=L, asked=L, pairs=0, outputs=1)
     return 100 * parts["output"] / parts["total"]
 
 
