@@ -22,8 +22,15 @@ from jaxtyping import Array
 from tqdm import trange
 
 from gemma_edu import checkpoints
-from gemma_edu.jax_model import attention, embedding, feedforward, kv_cache, screening
-from gemma_edu.jax_model.decoding import piece_size
+from gemma_edu.jax_model import (
+    attention,
+    cached_block,
+    embedding,
+    feedforward,
+    kv_cache,
+    prompt_pieces,
+    screening,
+)
 from gemma_edu.jax_model.products import by_output, product
 from gemma_edu.params import count
 
@@ -59,7 +66,7 @@ def in_one_program(params, config, instead: Callable | None) -> Callable[[], Arr
         logits, state[0] = decode(params, jnp.ones(1, jnp.int32), state[0])
         return logits
 
-    patches = [mock.patch.object(kv_cache, "BLOCK", ROOM)]
+    patches = [mock.patch.object(cached_block, "BLOCK", ROOM)]
     if instead:
         patches += [
             mock.patch.object(module, "product", instead) for module in (attention, feedforward, embedding)
@@ -77,7 +84,7 @@ def traced(step: Callable[[], Array], patches: list) -> Callable[[], Array]:
 
 
 def apart(
-    params, config, block: int = kv_cache.BLOCK, screen: screening.Screen | None = None
+    params, config, block: int = cached_block.BLOCK, screen: screening.Screen | None = None
 ) -> Callable[[], Array]:
     """The same step as three programs: read, append, logits. The cache is looked at `block` places at a time.
 
@@ -94,7 +101,7 @@ def apart(
         state[0] = append(state[0], new)
         return logits(params, x) if screen is None else choose(params, screen, x)
 
-    return traced(step, [mock.patch.object(kv_cache, "BLOCK", block)])
+    return traced(step, [mock.patch.object(cached_block, "BLOCK", block)])
 
 
 def read_table(params) -> Callable[[], Array]:
@@ -145,7 +152,8 @@ def measure(dtype: str, rounds: int) -> dict[str, float]:
     )
     found = milliseconds(dict(zip(FORMS, steps, strict=True)) | {LIMIT: read_table(fast)}, rounds)
     found[LIMIT] *= count(config)["total"] / fast.embedding.table.size
-    prompts = {f"prompt, {size:,} at once": prompt(params, config, size) for size in (PROMPT, piece_size(1))}
+    sizes = (PROMPT, *prompt_pieces.sizes(1))
+    prompts = {f"prompt, {size:,} at once": prompt(fast, config, size) for size in sizes}
     return found | milliseconds(prompts, max(2, rounds // 5))
 
 

@@ -21,6 +21,7 @@ HEADINGS = {
     "prefill": "Prefill: prompt tokens per second, one text",
     "training": "Training step of a tiny Gemma: tokens per second",
     "limits": "Limits: what the machine did in the same rounds",
+    "first call": "First call of a process: seconds to a first token, with all that is compiled or made once",
     "first token": "First token: seconds, for a prompt length not seen before, after a first call with 16 tokens",
     "compilation": "Compilation: seconds of these that a second prompt of the same length does not take",
     "load": "Load: without imports",

@@ -66,7 +66,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--without", type=_competitors, default=[], metavar="NAMES", help="leave out, such as llama.cpp"
     )
-    parser.add_argument("--rounds", type=int, help="rounds of each measurement")
+    parser.add_argument(
+        "--rounds", type=int, help="rounds of each measurement (three times as many of those with a target)"
+    )
     parser.add_argument("--threads", type=int, default=machine.cores(), help="threads of each competitor")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="for JAX and PyTorch")
     parser.add_argument("--store", action="store_true", help="keep the run in benchmarks/ instead of build/")

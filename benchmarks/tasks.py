@@ -12,7 +12,7 @@ from benchmarks.competitors import Transformers
 from benchmarks.field import Field, prompts
 from benchmarks.processes import Child
 from benchmarks.rows import Row, Run, interleave, spread
-from benchmarks.targets import GGUF, HF_F32, NUMPY, PRODUCTS, READ, XLA_PRODUCTS
+from benchmarks.targets import DECODE, GGUF, HF_F32, NUMPY, PREFILL, PRODUCTS, READ, XLA_PRODUCTS
 from gemma_edu import params
 from gemma_edu.presets import GEMMA3_270M
 
@@ -27,6 +27,7 @@ class Plan(NamedTuple):
     """How much is measured."""
 
     rounds: int
+    """Of each measurement; `rounds_of` has the cases of which there are more."""
     steps: int
     """Tokens of a decode in each round."""
     prefills: tuple[int, ...]
@@ -34,6 +35,8 @@ class Plan(NamedTuple):
     """Batch and context."""
 
 
+MORE = 3
+"""Times as many rounds for what has a target: this machine's memory is twice as fast in some seconds as in others."""
 FULL = Plan(5, 8, (16, 512, 2048), ((1, 16), (1, 2048), (8, 16), (8, 2048)))
 QUICK = Plan(3, 6, (512,), ((1, 16),))
 
@@ -80,11 +83,12 @@ def load(field: Field, plan: Plan) -> list[Row]:
 
 
 def first_token(field: Field, plan: Plan) -> list[Row]:
-    """Seconds to the first token for prompt lengths that are new to a process, and how much of it comes once."""
+    """Seconds of a process's first call, and to the first token for lengths new to it: all, and what comes but once."""
     models = {name: child for name, child in field.models().items() if name != NUMPY}
-    for child in models.values():
-        child.call("start", prompts(1, 16), 32)
-    rows = []
+    rows = [
+        Row("first call", "16 tokens", name, "s", (child.call("start", prompts(1, 16), 32),))
+        for name, child in models.items()
+    ]
     for length in NEW_LENGTHS:
         for name, child in models.items():
             first, second, third = (child.call("start", prompts(1, length), 32) for _ in range(3))
@@ -110,7 +114,7 @@ def prefill(field: Field, plan: Plan) -> list[Row]:
             for dtype in roofline.BYTES
             for library, child in field.limits().items()
         }
-        values = _measure(plan.rounds, measure | limits)
+        values = _measure(rounds_of(case, plan), measure | limits)
         rows += [Row("prefill", case, name, "tokens/s", values[name]) for name in models]
         rows += [Row("limits", case, name, "GFLOP/s", _scaled(values[name], 1e-9)) for name in limits]
         for who, dtype, library in (
@@ -131,9 +135,9 @@ def decode(field: Field, plan: Plan) -> list[Row]:
         given, case = prompts(batch, context), f"batch {batch}, context {context}"
         models = _models(field, batch * context)
         print(f"  {case}", flush=True)
-        spoken = {name: [] for name in models}
+        spoken, rounds = {name: [] for name in models}, rounds_of(case, plan)
         for child in models.values():
-            child.call("start", given, (plan.rounds + 1) * plan.steps + 8)
+            child.call("start", given, (rounds + 1) * plan.steps + 8)
 
         def rate(name: str, models=models, spoken=spoken, batch=batch) -> float:
             steps = 1 if name == NUMPY else plan.steps
@@ -146,7 +150,7 @@ def decode(field: Field, plan: Plan) -> list[Row]:
             f"read bandwidth, {library}": functools.partial(child.call, "read_bandwidth")
             for library, child in field.limits().items()
         }
-        values = _measure(plan.rounds, measure | limits)
+        values = _measure(rounds, measure | limits)
         rows += [Row("decode", case, name, "tokens/s", values[name]) for name in models]
         rows += [Row("limits", case, name, "GB/s", _scaled(values[name], 1e-9)) for name in limits]
         for dtype in roofline.BYTES:
@@ -205,6 +209,11 @@ def draw_roofline(run: Run, path: Path) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     roofline.draw(points, bandwidth, rates, path)
     return True
+
+
+def rounds_of(case: str, plan: Plan) -> int:
+    """How often a prefill or decode is measured."""
+    return plan.rounds * (MORE if case in (DECODE, PREFILL) else 1)
 
 
 def _models(field: Field, reads: int) -> dict[str, Child]:

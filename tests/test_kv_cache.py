@@ -10,7 +10,8 @@ import pytest
 from backend import EVERY_TINY, B, assert_close, random_params, random_tokens
 
 from gemma_edu import presets
-from gemma_edu.jax_model import decoding, kv_cache
+from gemma_edu.jax_model import cached_block, decoding, kv_cache
+from gemma_edu.jax_model.ring import LayerCache
 from gemma_edu.numpy_model import transformer as numpy_transformer
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -72,31 +73,6 @@ def test_layers_with_a_window_keep_no_more_than_it():
     full_size = presets.GEMMA3_270M
     assert [kv_cache.layer_capacity(full_size, layer, 8192) for layer in (0, 5)] == [512, 8192]
     assert kv_cache.layer_capacity(full_size, 0, 100) == 100
-
-
-@pytest.mark.parametrize(
-    ("length", "places", "expected"),
-    [
-        (0, 4, [-1, -1, -1, -1]),
-        (1, 4, [0, -1, -1, -1]),
-        (4, 4, [0, 1, 2, 3]),
-        (5, 4, [4, 1, 2, 3]),
-        (7, 4, [4, 5, 6, 3]),
-        (8, 4, [4, 5, 6, 7]),
-        (3, 6, [0, 1, 2, -1, -1, -1]),
-    ],
-)
-def test_token_i_stands_in_place_i_mod_the_ring(length, places, expected):
-    positions = kv_cache.key_positions(jnp.int32(length), jnp.zeros(1, jnp.int32), places)
-    assert positions.tolist() == [expected]
-
-
-def test_padding_shifts_positions_and_is_negative_itself():
-    positions = kv_cache.key_positions(jnp.int32(5), jnp.array([0, 2, 4]), 6)
-    assert positions[0].tolist() == [0, 1, 2, 3, 4, -1]
-    assert positions[1, 2:].tolist() == [0, 1, 2, -1]
-    assert positions[2, 4:].tolist() == [0, -1]
-    assert np.all(positions[1, :2] < 0) and np.all(positions[2, :4] < 0)
 
 
 def test_keys_of_a_long_prompt_end_up_in_their_places():
@@ -204,7 +180,7 @@ def test_a_text_read_in_pieces_of_any_length_is_the_text_read_at_once(config, pi
 @pytest.mark.parametrize("block", [1, 3, 4, 7, 20, 100])
 def test_a_cache_looked_at_in_blocks_of_any_size_is_the_cache_looked_at_whole(block, monkeypatch):
     """Blocks that divide the capacity of 20 and the window of 4, that leave a rest, and that are larger."""
-    monkeypatch.setattr(kv_cache, "BLOCK", block)
+    monkeypatch.setattr(cached_block, "BLOCK", block)
     tokens = jnp.asarray(random_tokens(GEMMA3, B, LENGTH))
     expected = numpy_transformer.forward(random_params(GEMMA3), np.asarray(tokens), GEMMA3)
     cache = kv_cache.empty(GEMMA3, no_padding(tokens), CAPACITY, jnp.float32)
@@ -217,13 +193,13 @@ def test_a_cache_looked_at_in_blocks_of_any_size_is_the_cache_looked_at_whole(bl
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="other devices look at all places at once")
 def test_blocks_that_hold_nothing_are_not_looked_at(monkeypatch):
-    monkeypatch.setattr(kv_cache, "BLOCK", 5)
+    monkeypatch.setattr(cached_block, "BLOCK", 5)
     tokens = jnp.asarray(random_tokens(GEMMA3, B, 8))
     expected = numpy_transformer.forward(random_params(GEMMA3), np.asarray(tokens), GEMMA3)
     params, cache = jax_params(GEMMA3), kv_cache.empty(GEMMA3, no_padding(tokens), CAPACITY, jnp.float32)
     cache = kv_cache.append(cache, kv_cache.read(params, tokens[:, :7], cache, GEMMA3)[1])
     seen_by_all = cache.layers[1]  # 7 tokens lie in the first 2 of its 4 blocks
-    spoilt = kv_cache.LayerCache(*(part.at[:, 10:].set(jnp.nan) for part in seen_by_all))
+    spoilt = LayerCache(*(part.at[:, 10:].set(jnp.nan) for part in seen_by_all))
     x_BD, _ = kv_cache.read(params, tokens[:, 7:], cache._replace(layers=(cache.layers[0], spoilt)), GEMMA3)
     assert_close(kv_cache.next_logits(params, x_BD, GEMMA3), expected[:, -1])
 

@@ -16,7 +16,10 @@ ONLY_IN_JAX = {
     "generation",
     "layer_scan",
     "loss",
+    "ring",
+    "cached_block",
     "online_softmax",
+    "prompt_pieces",
     "screening",
     "products",
 }

@@ -1,5 +1,6 @@
 """Token ids in, token ids out: read prompts in pieces, then choose and read token by token, for any lengths at once."""
 
+import dataclasses
 import functools
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
 from gemma_edu.config import ModelConfig
 from gemma_edu.inputs import check_ids, check_params
-from gemma_edu.jax_model import kv_cache, screening
+from gemma_edu.jax_model import kv_cache, prompt_pieces, screening
+from gemma_edu.jax_model.cached_block import cached_block
 from gemma_edu.jax_model.sampling import draw, filter_logits, log_probs, most_likely, penalise
 from gemma_edu.params import Params
 from gemma_edu.sampling_config import Sampling
@@ -62,6 +64,24 @@ def generate_steps(
     return _checked_steps(params, prompts, config, sampling or Sampling(), end_tokens, None)
 
 
+def warm_up(
+    params: Params,
+    config: ModelConfig,
+    sampling: Sampling | None = None,
+    screen: screening.Screen | None = None,
+) -> None:
+    """Compile all that `generate_tokens` needs for one text, so that no prompt waits for it: some seconds, once.
+
+    Without it, that happens when a program is first needed: the first prompt of more than 128 tokens needs one more
+    (on a CPU, 2 s for Gemma 3 270M). Sampling parameters matter only for whether draws are made.
+    """
+    short = dataclasses.replace(sampling or Sampling(), max_tokens=2, stop=())
+    for size in prompt_pieces.sizes(1):
+        if size + short.max_tokens <= config.context_length:
+            for _ in generate_tokens(params, [[0] * size], config, short, screen=screen):
+                pass
+
+
 def _checked_steps(
     params: Params,
     prompts: Sequence[Sequence[int] | Shaped[np.ndarray, "..."]],
@@ -79,7 +99,7 @@ def _checked_steps(
         )
     if sampling.stop_ids:
         check_ids(min(sampling.stop_ids), max(sampling.stop_ids), config)
-    tokens_BT, padding_B = _pad_left(prompts, config, sampling.max_tokens)
+    tokens_BT, padding_B = prompt_pieces.pad_left(prompts, config, sampling.max_tokens)
     ends = frozenset(end_tokens) | frozenset(sampling.stop_ids)
     if screen is not None:
         screening.check_screen(screen, params, config)
@@ -99,11 +119,11 @@ def _steps(
     screen: screening.Screen | None,
 ) -> Iterator[Step]:
     """Read the prompts piece by piece, then choose and read token by token; no log-probabilities with a screen."""
-    (B, T), size = tokens.shape, piece_size(len(tokens))
-    capacity = _capacity(T + sampling.max_tokens, config, size)
+    (B, T), sizes = tokens.shape, prompt_pieces.sizes(len(tokens))
+    capacity = prompt_pieces.capacity(T + sampling.max_tokens, config, sizes[-1])
     cache = _empty(config, padding, capacity, params.embedding.table.dtype)
-    for start in range(0, T, size):
-        x_BD, cache = _read(params, jnp.asarray(tokens[:, start : start + size]), cache, config)
+    for piece in prompt_pieces.pieces(T, sizes):
+        x_BD, cache = _read(params, jnp.asarray(tokens[:, piece]), cache, config)
     key, settings = jax.random.key(sampling.seed), _Settings.of(sampling, config)
     last = params._replace(blocks=())  # handing over the layers too would take half a millisecond a token
     choose = functools.partial(
@@ -175,7 +195,9 @@ def _choose(
 
 
 _empty = jax.jit(kv_cache.empty, static_argnames=("config", "capacity", "dtype"))
-_look = jax.jit(kv_cache.read, static_argnames=("config",))
+# Traced once for all layers of a kind, not once for each: a program of Gemma 3 270M is compiled in 2.0 s, not 2.6.
+_block = jax.jit(cached_block, static_argnames=("window", "theta", "asked", "config"))
+_look = jax.jit(functools.partial(kv_cache.read, block=_block), static_argnames=("config",))
 _append = jax.jit(kv_cache.append, donate_argnames=("cache",))
 
 
@@ -185,53 +207,3 @@ def _read(
     """Read T more tokens: the stream after the last, and the longer cache; `cache` itself is used up."""
     x_BD, new = _look(params, tokens, cache, config=config)
     return x_BD, _append(cache, new)
-
-
-def piece_size(rows: int) -> int:
-    """Prompts are read so many tokens at a time, whatever their length: one program serves them all.
-
-    On a CPU, 128 are read at nine tenths of the rate of 512, and a short prompt need not wait for 512. A GPU or TPU
-    wants more at once. Of many prompts together shorter pieces do, and take less memory.
-    """
-    most = 128 if jax.default_backend() == "cpu" else 1024
-    return max(8, min(most, 8 * most // rows))
-
-
-def _capacity(tokens: int, config: ModelConfig, piece: int) -> int:
-    """Places for so many tokens: 1,024, or 4 or 16 … times as many, so that a longer text rarely asks for new programs.
-
-    No more of them than the context can ever fill: they take memory, and a GPU or TPU looks at empty ones too.
-    """
-    places = 1024
-    while places < tokens:
-        places *= 4
-    return min(places, config.context_length + piece)
-
-
-def _pad_left(
-    prompts: Sequence[Sequence[int] | Shaped[np.ndarray, "..."]], config: ModelConfig, max_tokens: int
-) -> tuple[Int[np.ndarray, "B T"], Int[np.ndarray, " B"]]:
-    """All prompts as one array, padded at their start to whole pieces, and the padding of each."""
-    rows = [np.asarray(prompt) for prompt in prompts]
-    if not rows or any(row.size == 0 for row in rows):
-        raise ValueError("an empty prompt: give each at least one token, such as the model's <bos>")
-    for row in rows:
-        if row.ndim != 1 or not np.issubdtype(row.dtype, np.integer):
-            raise ValueError(
-                f"a prompt must be a list of token ids, such as [2, 651], and one is {row.tolist()!r}"
-            )
-        check_ids(int(row.min()), int(row.max()), config)
-    lengths = np.array([len(row) for row in rows])
-    longest, most = int(lengths.max()), config.context_length - int(lengths.max())
-    if max_tokens > most:
-        advice = f"shorten the prompt or ask for at most {most}" if most > 0 else "shorten the prompt"
-        raise ValueError(
-            f"a prompt of {longest} tokens and max_tokens = {max_tokens} do not fit {config.name}'s context of "
-            f"{config.context_length}: {advice}"
-        )
-    size = piece_size(len(rows))
-    T = -(-longest // size) * size
-    tokens_BT = np.zeros((len(rows), T), np.int32)
-    for row, prompt in zip(tokens_BT, rows, strict=True):
-        row[T - len(prompt) :] = prompt
-    return tokens_BT, (T - lengths).astype(np.int32)

@@ -9,13 +9,23 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from gemma_edu.config import ModelConfig
-from gemma_edu.jax_model.decoding import Step, generate_steps, generate_tokens
+from gemma_edu.jax_model.decoding import Step, generate_steps, generate_tokens, warm_up
 from gemma_edu.jax_model.screening import Screen
 from gemma_edu.params import Params
 from gemma_edu.sampling_config import Sampling
 from gemma_edu.text_stream import TextStream
 
-__all__ = ["Model", "Prompt", "Sampling", "Step", "generate", "generate_steps", "generate_tokens", "stream"]
+__all__ = [
+    "Model",
+    "Prompt",
+    "Sampling",
+    "Step",
+    "generate",
+    "generate_steps",
+    "generate_tokens",
+    "stream",
+    "warm_up",
+]
 
 Prompt = str | Sequence[int]
 """A text, which gets the model's `<bos>` in front, without which Gemma is lost; or token ids, taken as they are."""

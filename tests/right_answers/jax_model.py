@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gemma_edu.jax_model import kv_cache, layer_scan
+from gemma_edu.jax_model import layer_scan, ring
 
 
 def padded_by_slices(prompts):
@@ -48,7 +48,7 @@ def ring_played_through(length, places):
 
 
 def ring_from_the_cache(length, places):
-    return kv_cache.key_positions(jnp.int32(length), jnp.zeros(1, jnp.int32), places)[0]
+    return ring.key_positions(jnp.int32(length), jnp.zeros(1, jnp.int32), places)[0]
 
 
 def scanned_by_the_package(params, tokens_BT, config):
