@@ -154,7 +154,7 @@ def measure(dtype: str, rounds: int) -> dict[str, float]:
     found[LIMIT] *= count(config)["total"] / fast.embedding.table.size
     sizes = (PROMPT, *prompt_pieces.sizes(1))
     prompts = {f"prompt, {size:,} at once": prompt(fast, config, size) for size in sizes}
-    return found | milliseconds(prompts, max(2, rounds // 5))
+    return found | milliseconds(prompts, max(2, rounds // 3))
 
 
 def main() -> None:
