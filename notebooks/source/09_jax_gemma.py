@@ -957,8 +957,8 @@ for dtype in GAINS:
     times = [step[dtype] for step in steps.values()]
     gained = dict(zip(list(steps)[1:], -np.diff(times), strict=True))
     assert 1 < gained["empty places left out"] < 20
-seconds = [times["float32"] / 1e3 for times in (at_once, in_128, in_256)]
-print("a prompt of 2,048 tokens: {:.1f} s at once, {:.1f} in pieces of 128, {:.1f} of 256".format(*seconds))
+waits = [times["float32"] / 1e3 for times in (at_once, in_128, in_256)]
+print("a prompt of 2,048 tokens: {:.1f} s at once, {:.1f} in pieces of 128, {:.1f} of 256".format(*waits))
 
 # %% [markdown]
 # The same two functions read a long prompt in pieces, each of which finds the earlier ones in the cache. It is quicker than all at once, as a local layer then never looks further than its window. The size of a piece is a choice: a product turns each weight that it reads into more work if there are more rows, and so 256 tokens at once are quicker than twice 128; but a short prompt is filled up to a whole piece, and would wait for 256. `generation.generate` cuts pieces of 256 as long as there are any and then perhaps one of 128, so that two compiled programs serve prompts of all lengths.
